@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::figures::QueueFigures;
 use super::letter::{Letter, LetterId, Reading};
+use super::workers::WorkerFigures;
 use crate::transport::{Address, BoxFuture, ErrorKind, Packet, TransportError, is_secret};
 
 /// A server that is looked at.
@@ -16,6 +17,14 @@ pub(super) trait Looks: Send + Sync + 'static {
 
     /// `Missing` if there is no such queue.
     fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<QueueFigures, TransportError>>;
+
+    /// Who works on these queues, by the names that they have there; `None` if the server does not tell.
+    fn workers<'a>(
+        &'a self,
+        _queues: &'a [String],
+    ) -> BoxFuture<'a, Result<Option<Vec<WorkerFigures>>, TransportError>> {
+        Box::pin(async { Ok(None) })
+    }
 
     /// The dead letters of a queue, of which those that are not in their places are in the queue `dead`, if that is not where they
     /// are by default. What is wrong with a name is said when they are read.

@@ -59,7 +59,7 @@
 //! | memory | as it is | in one step | is where it was, or where it shall be |
 //! | RabbitMQ, SQS | under a lease: the server counts that it was received | it is published, confirmed, and then deleted | may be in both |
 //!
-//! In reading order: `server` is what is looked at, `figures` and `letter` what is seen of it, `letters` reads dead letters and sends
+//! In reading order: `server` is what is looked at, `figures`, `workers` and `letter` what is seen of it, `letters` reads dead letters and sends
 //! them back, and `tail` hears what comes. `works` is what a database keeps beside its queues: tasks, durable rounds, stores, tables. `looks` is what each server does for that, and `servers/` has them.
 //!
 //! Nothing here is created or migrated by looking, and nothing of a secret is in what is shown.
@@ -70,6 +70,7 @@ mod figures;
 mod letter;
 mod letters;
 mod tail;
+mod workers;
 mod works;
 mod looks;
 mod servers;
@@ -82,4 +83,7 @@ pub use letters::Letters;
 use looks::{Hears, Looks, Pile, unsupported};
 pub use server::Server;
 pub use tail::Tail;
+pub use workers::WorkerFigures;
+#[cfg(feature = "redis")]
+use workers::process_of;
 pub use works::Works;

@@ -10,6 +10,7 @@ use super::letters::Letters;
 use super::looks::{Looks, check_name};
 use super::servers;
 use super::tail::Tail;
+use super::workers::WorkerFigures;
 use crate::transport::{Address, TransportError};
 
 /// A server or a database that is looked at. It creates nothing and migrates nothing, and needs no more rights than to read, until a letter
@@ -61,6 +62,23 @@ impl Server {
     pub async fn queue(&self, name: &str) -> Result<QueueFigures, TransportError> {
         check_name(self.looks.at(), name)?;
         self.looks.queue(name).await
+    }
+
+    /// Returns who works on these queues, named as [`queue`](Self::queue) names them; `None` if the server does not tell. One that is
+    /// not there has no workers.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` and others of the server.
+    pub async fn workers(
+        &self,
+        queues: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Option<Vec<WorkerFigures>>, TransportError> {
+        let queues: Vec<String> = queues.into_iter().map(Into::into).collect();
+        for name in &queues {
+            check_name(self.looks.at(), name)?;
+        }
+        self.looks.workers(&queues).await
     }
 
     /// Returns the dead letters of a queue, or of a group as in `orders/billing`. Nothing is asked yet.

@@ -435,6 +435,8 @@ pub struct Row {
     pub(crate) due_in: Option<Duration>,
     /// Of one that waits and is due: for how long.
     pub(crate) waited: Option<Duration>,
+    /// Of one that runs or is over: how long ago its last attempt was due.
+    pub(crate) since_due: Option<Duration>,
     /// What was returned, as JSON, of one that is done; else why the last attempt has failed.
     pub(crate) text: Option<String>,
     pub(crate) progress: Noted,

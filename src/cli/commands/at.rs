@@ -8,9 +8,10 @@ use crate::running::Patience;
 
 /// What is said at the end of the help of each.
 pub(crate) const WHERE: &str = "\
-Where it works: a URL, or --context NAME of convoke.toml, or CONVOKE_URL. URLs are as
-  sqlite:shop.db#orders      postgres://localhost/shop#orders    redis://localhost#orders
-  amqp://localhost#orders    sqs:#orders                         http://localhost:4566#orders";
+Where it works: a URL, or --context NAME of convoke.toml, or CONVOKE_URL; as
+  sqlite:shop.db#orders    postgres://localhost/shop#orders
+  redis://localhost#orders    amqp://localhost#orders
+  sqs:#orders    http://localhost:4566#orders";
 
 /// Where a command works, if no URL says so.
 #[derive(Args, Debug)]

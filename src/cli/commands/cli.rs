@@ -53,7 +53,7 @@ Exit codes:
 
 /// The command of Convoke: begins an application and adds to it, looks at what runs, and repairs what failed
 #[derive(Debug, Parser)]
-#[command(name = "convoke", version, styles = STYLES, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "convoke", version, styles = STYLES, after_help = EXAMPLES, max_term_width = 80)]
 pub(super) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -238,6 +238,23 @@ mod tests {
         }
         let mut count = 0;
         look(&Cli::whole(), &mut count);
+        assert!(count > 25, "{count}");
+    }
+
+    #[test]
+    fn every_help_fits_into_eighty_columns() {
+        fn look(command: &mut clap::Command, count: &mut usize) {
+            for help in [command.render_help(), command.render_long_help()] {
+                for line in help.to_string().lines() {
+                    assert!(line.chars().count() <= 80, "`{}`: {line}", command.get_name());
+                }
+            }
+            *count += 1;
+            command.get_subcommands_mut().for_each(|command| look(command, count));
+        }
+        let (mut count, mut whole) = (0, Cli::whole());
+        whole.build();
+        look(&mut whole, &mut count);
         assert!(count > 25, "{count}");
     }
 }

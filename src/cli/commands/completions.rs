@@ -9,7 +9,7 @@ use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
 Examples:
-  convoke completions bash  # > ~/.local/share/bash-completion/completions/convoke
+  convoke completions bash  # > ~/.bash_completion.d/convoke
   convoke completions zsh   # > ~/.zfunc/_convoke
   convoke completions fish  # > ~/.config/fish/completions/convoke.fish";
 

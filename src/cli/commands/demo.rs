@@ -10,8 +10,8 @@ use convoke::Failure;
 
 use super::cli::told;
 use crate::error::{Error, Result};
-use crate::live::{self, Ended, Pace, Stage, hush_panic, restore_on_panic};
-use crate::running::run;
+use crate::live::{self, Ended, Pace, Stage, give_back, hush_panic, restore_on_panic};
+use crate::running::{before_the_end, run};
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -20,7 +20,8 @@ Examples:
   convoke demo --plain
   convoke demo --plain --fast
 
-Nothing is left behind: databases are files in a temporary folder, and no server is needed.";
+Nothing is left behind: databases are files in a temporary folder, and no server
+is needed.";
 
 /// Shows rounds, events, services, tasks and durable rounds at work
 #[derive(Args, Debug)]
@@ -59,6 +60,7 @@ impl Demo {
             return run(async |stop| stop.or(async { live::whole(&stage).await.map_err(failed) }).await);
         }
         restore_on_panic();
+        before_the_end(give_back);
         hush_panic(live::PANIC);
         run(async |stop| stop.or(shown(pace)).await)
     }

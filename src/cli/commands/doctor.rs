@@ -19,7 +19,8 @@ Examples:
   convoke doctor sqs:#orders --longest-handler 90
   convoke doctor --context shop
 
-Nothing is written. What a server does not tell is known, and never taken for right.
+Nothing is written. What a server does not tell is known, and never taken for
+right.
 
 Exit codes:
   0  nothing is broken, and nothing is a risk

@@ -21,7 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   convoke new shop --path ../convoke
   convoke new shop --path ../convoke --with actix-web --with postgres
-  convoke new services/shop-billing --name billing --path ../convoke --with redis
+  convoke new services/billing --name shop-bill --path ../convoke --with redis
 
 Inside a workspace the crate becomes one of its members.";
 

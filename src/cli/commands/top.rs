@@ -8,9 +8,9 @@ use clap::Args;
 use super::at::At;
 use super::cli::told;
 use crate::error::{Error, Result};
-use crate::live::{Source, restore_on_panic, top};
+use crate::live::{Source, give_back, restore_on_panic, top};
 use crate::places::is_url;
-use crate::running::run;
+use crate::running::{before_the_end, run};
 use crate::terminal::Terminal;
 
 const EXAMPLES: &str = "\
@@ -26,10 +26,12 @@ Keys, as in htop:
   p          pause
   ↑ ↓        scroll
 
-Each server is asked at most once a second. A – stands for what it does not tell. For one look, without
-a terminal: convoke stats.";
+Of each server it shows the queues, the first dead letters of each, jobs that run
+and have failed, rounds that are open and who is missing, and who works, as far
+as the server tells. Each is asked at most once a second. A – stands for what it
+does not tell. For one look, without a terminal: convoke stats.";
 
-/// Shows queues as they fill and empty
+/// Shows what runs: queues, dead letters, tasks, rounds, and who works
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Top {
@@ -64,6 +66,7 @@ impl Top {
             sources.push(Source::new(self.at.split(std::slice::from_ref(url))?.0.address().clone(), time));
         }
         restore_on_panic();
+        before_the_end(give_back);
         let every = Duration::from_secs(self.every);
         run(async |stop| stop.or(async { told(top(&sources, every).await) }).await)
     }

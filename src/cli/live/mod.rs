@@ -3,7 +3,7 @@
 //! `acts, servers → what is seen → draw → Screen → the terminal`
 //!
 //! - `demo/`: five acts of the library, on a terminal or as lines
-//! - `top/`: queues of some servers, as they fill and empty
+//! - `top/`: what runs on some servers, as it comes and goes
 //! - `screen.rs`: a terminal that is filled, and given back however it is left
 
 mod demo;
@@ -12,5 +12,5 @@ mod top;
 
 pub(crate) use demo::{Ended, PANIC, Pace, Stage, plain, sign, view, whole};
 use screen::Screen;
-pub(crate) use screen::{hush_panic, restore_on_panic};
+pub(crate) use screen::{give_back, hush_panic, restore_on_panic};
 pub(crate) use top::{Source, top};

@@ -7,11 +7,22 @@
 
 use std::io::{self, Stdout, stdout};
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
 use ratatui::{Frame, Terminal};
+
+/// Whether a terminal is filled at this moment.
+static FILLED: AtomicBool = AtomicBool::new(false);
+
+/// Gives the terminal back, if it is filled: for who ends the process wherever it is.
+pub(crate) fn give_back() {
+    if FILLED.swap(false, Ordering::SeqCst) {
+        ratatui::restore();
+    }
+}
 
 /// The terminal in raw mode on its other screen.
 pub(crate) struct Screen {
@@ -24,12 +35,13 @@ impl Screen {
     /// If this is no terminal, or it does not take what it is told.
     pub(crate) fn open() -> io::Result<Self> {
         enable_raw_mode()?;
+        FILLED.store(true, Ordering::SeqCst);
         let opened =
             execute!(stdout(), EnterAlternateScreen).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
         match opened {
             Ok(terminal) => Ok(Self { terminal }),
             Err(error) => {
-                ratatui::restore();
+                give_back();
                 Err(error)
             }
         }
@@ -42,7 +54,7 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        ratatui::restore();
+        give_back();
     }
 }
 

@@ -5,6 +5,8 @@
 //! - `running.rs`: the system, and how a command ends that was asked to
 //! - `patience.rs`: how long a server may take to answer
 //!
+//! Who asks a second time ends it wherever it is, with one line and the same code.
+//!
 //! What must hold: nothing waits for a server for longer than its patience. A command that only looks ends at once; one that writes
 //! ends between two steps, when what it has begun is done.
 
@@ -12,4 +14,4 @@ mod patience;
 mod running;
 
 pub(crate) use patience::Patience;
-pub(crate) use running::{Stop, run};
+pub(crate) use running::{Stop, before_the_end, run};

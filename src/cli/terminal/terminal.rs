@@ -91,13 +91,18 @@ impl Terminal {
         heard(out.write_all(b"\x1b[H\x1b[2J").and_then(|()| out.flush()))
     }
 
+    /// Whether there is a person who can be asked.
+    pub(crate) fn has_somebody(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
     /// Asks a person; `None` if there is none.
     ///
     /// # Errors
     ///
     /// If the answer cannot be read.
     pub(crate) fn ask(&self, question: &str) -> Result<Option<String>> {
-        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if !self.has_somebody() {
             return Ok(None);
         }
         let failed = |error: io::Error| Error::disk("ask on", Path::new("the terminal"), &error);

@@ -96,14 +96,14 @@ async fn jobs(db: &SqliteDatabase) {
     let all: Vec<i64> =
         sqlx::query_scalar("SELECT id FROM convoke_job ORDER BY id").fetch_all(db.pool()).await.unwrap();
     let changes = [
-        format!("state = 3, attempt = 1, at = {later}, note = 'page 3 of 4', fraction = 0.75"),
+        format!("state = 3, due = {ago}, attempt = 1, at = {later}, note = 'page 3 of 4', fraction = 0.75"),
         format!("due = {ago}, rank = {ago}"),
         format!("due = {ago}, rank = {ago} + 1, attempt = 2, cancelled = 1, text = 'the server of mail is away'"),
         format!("state = 2, due = {later}, at = {later}"),
-        format!("state = 5, attempt = 5, at = {KEPT}, text = 'the address is none: ada@example'"),
-        format!("state = 5, attempt = 5, at = {KEPT} + 1, text = 'the server of mail is away'"),
-        format!("state = 6, attempt = 1, at = {KEPT}, text = 'cancelled'"),
-        format!("state = 4, attempt = 1, at = {KEPT}, text = '{{\"total\":40}}'"),
+        format!("state = 5, due = {ago}, attempt = 5, at = {KEPT}, text = 'the address is none: ada@example'"),
+        format!("state = 5, due = {ago}, attempt = 5, at = {KEPT} + 1, text = 'the server of mail is away'"),
+        format!("state = 6, due = {ago}, attempt = 1, at = {KEPT}, text = 'cancelled'"),
+        format!("state = 4, due = {ago}, attempt = 1, at = {KEPT}, text = '{{\"total\":40}}'"),
     ];
     for (place, (id, change)) in all.iter().zip(changes).enumerate() {
         let number = FIRST + i64::try_from(place).unwrap();

@@ -21,6 +21,7 @@ pub(crate) struct Pty {
     child: Child,
     keyboard: File,
     screen: Arc<Mutex<vt100::Parser>>,
+    reads: thread::JoinHandle<()>,
 }
 
 impl Pty {
@@ -54,14 +55,14 @@ impl Pty {
         let keyboard = File::from(ours);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
         let (mut output, shown) = (keyboard.try_clone().unwrap(), screen.clone());
-        thread::spawn(move || {
+        let reads = thread::spawn(move || {
             let mut bytes = [0; 4096];
             // It ends with an error once nobody has the other end any more.
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 shown.lock().unwrap_or_else(PoisonError::into_inner).process(&bytes[..count]);
             }
         });
-        Self { child, keyboard, screen }
+        Self { child, keyboard, screen, reads }
     }
 
     /// What stands on the screen, line by line.
@@ -102,12 +103,14 @@ impl Pty {
         self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended by itself, and all that it has written stands on the screen.
     #[track_caller]
     pub(crate) fn ends(&mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
+            if let Some(status) = self.child.try_wait().unwrap()
+                && self.reads.is_finished()
+            {
                 return status;
             }
             assert!(began.elapsed() < LIMIT, "it does not end:\n{}", self.text());

@@ -11,7 +11,7 @@
 
 use std::env;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use convoke::Uuid;
@@ -71,20 +71,30 @@ impl Open {
     }
 }
 
-fn cannot(path: &Path, error: &std::io::Error) -> Error {
+fn cannot(path: &Path, error: &io::Error) -> Error {
     Error::disk("write to the audit log", path, error).hint("nothing is written here that is not noted there")
 }
 
-/// Whoever may read the file of a context need not read who did what.
-fn open(path: &Path) -> std::io::Result<File> {
+/// Whoever may read the file of a context need not read who did what. A pipe keeps nothing, and would be waited for.
+fn open(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
-    options.open(path)
+    {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o640);
+        let at_once = rustix::fs::OFlags::NONBLOCK.bits();
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, i32::try_from(at_once).unwrap_or_default());
+    }
+    let no_file = || io::Error::other("it is no file, and would keep nothing: name a file");
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(no_file());
+    }
+    let file = options.open(path)?;
+    // It may have been put there in between.
+    if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
 }
 
 fn now() -> String {

@@ -7,7 +7,7 @@ use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
 
 use super::finding::Finding;
 use crate::look::Address;
-use crate::sql::sqlite::describe;
+use crate::sql::sqlite::{describe, is_a_file};
 use crate::transport::{ErrorKind, TransportError};
 
 /// The code of a file that is damaged.
@@ -29,6 +29,7 @@ pub(super) async fn look(address: &Address) -> Result<Vec<Finding>, TransportErr
     if !Path::new(address.path()).exists() {
         return Err(TransportError::new(ErrorKind::Missing, address.to_string(), "there is no such file"));
     }
+    is_a_file(Path::new(address.path()), &"sqlite".into())?;
     let asked = async {
         // Read only: it neither makes the file, nor the log beside it.
         let options = SqliteConnectOptions::new().filename(address.path()).read_only(true).create_if_missing(false);

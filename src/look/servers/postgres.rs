@@ -3,7 +3,7 @@
 //! `postgres://… → PostgresDatabase → convoke_lane, convoke_delivery → figures, letters, what is new`
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::PgRow;
@@ -142,7 +142,8 @@ impl Looks for PostgresLook {
     fn pile(&self, queue: &str, dead: Option<&str>) -> Box<dyn Pile> {
         let dead = LaneName::of(queue).dead(dead);
         let at = format!("{}:{queue}", self.at).into();
-        Box::new(Placed(PostgresPile { at, database: self.database.clone(), queue: queue.to_owned(), dead }))
+        let (database, queue, standing) = (self.database.clone(), queue.to_owned(), Mutex::default());
+        Box::new(Placed(PostgresPile { at, database, queue, dead, standing }))
     }
 
     fn tail<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<Box<dyn Hears>, TransportError>> {
@@ -178,6 +179,8 @@ struct PostgresPile {
     /// As it was asked for, with its group.
     queue: String,
     dead: String,
+    /// The lane of the letters, and its ranks, as they were when the first page was read.
+    standing: Mutex<Option<(i64, Vec<i16>)>>,
 }
 
 impl PostgresPile {
@@ -199,34 +202,48 @@ impl PostgresPile {
         packets.collect::<Result<_, _>>().map_err(|error| describe(&self.at, &error))
     }
 
+    /// One message for each page but the first, which finds out what there is.
     async fn page(&self, after: u64, most: usize) -> Result<Vec<(u64, Packet)>, TransportError> {
-        let Some(lane) = self.dead_lane().await? else { return Ok(Vec::new()) };
+        // One by itself is looked for anew, too: it may have a rank that nobody had before.
+        let Some((lane, ranks)) = self.standing(after == 0 || most == 1).await? else { return Ok(Vec::new()) };
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let delivery = format!("{}.convoke_delivery", self.database.schema());
-        let mut letters = Vec::new();
-        for rank in self.ranks(lane).await? {
-            let sql = format!(
-                "{IN_ORDER}SELECT {COLUMNS} FROM {delivery} AS d WHERE d.lane = {lane} AND d.state = 0 AND d.rank = {rank}::smallint \
-                 AND d.id > {after} ORDER BY d.rank, d.id LIMIT {most}"
+        let mut sql = IN_ORDER.to_owned();
+        for rank in ranks {
+            sql += &format!(
+                "SELECT {COLUMNS} FROM {delivery} AS d WHERE d.lane = {lane} AND d.state = 0 AND d.rank = {rank}::smallint \
+                 AND d.id > {after} ORDER BY d.rank, d.id LIMIT {most}; "
             );
-            letters.extend(self.packets(&self.rows(&sql).await?)?);
         }
         // What was held back, or lent for too long, or set aside behind another of its key by whoever has received from this queue:
         // mostly none. The server finds out by which index that is less work.
-        let sql = format!(
-            "SET LOCAL jit = off; SET LOCAL bytea_output = hex; SELECT {COLUMNS} FROM {delivery} AS d JOIN ( \
+        sql += &format!(
+            "SET LOCAL enable_seqscan TO DEFAULT; SET LOCAL enable_bitmapscan TO DEFAULT; SET LOCAL enable_sort TO DEFAULT; \
+             SELECT {COLUMNS} FROM {delivery} AS d JOIN ( \
                  (SELECT id FROM {delivery} AS d WHERE d.lane = {lane} AND d.state IN (1, 2) \
                      AND (d.state = 1 OR d.due <= clock_timestamp()) AND d.id > {after} ORDER BY d.id LIMIT {most}) \
                  UNION ALL (SELECT id FROM {delivery} AS d WHERE d.lane = {lane} AND d.key_hash IS NOT NULL AND d.state = 3 \
                      AND d.id > {after} ORDER BY d.id LIMIT {most}) \
              ) AS others ON others.id = d.id"
         );
-        letters.extend(self.packets(&self.rows(&sql).await?)?);
+        let mut letters = self.packets(&self.rows(&sql).await?)?;
         letters.sort_by_key(|(id, _)| *id);
         // One that has changed its state between the two is there twice.
         letters.dedup_by_key(|(id, _)| *id);
         letters.truncate(most);
         Ok(letters)
+    }
+
+    /// The lane of the letters, and the ranks that it has: they are asked for anew with each first page.
+    async fn standing(&self, anew: bool) -> Result<Option<(i64, Vec<i16>)>, TransportError> {
+        let known = || self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(standing) = known().clone().filter(|_| !anew) {
+            return Ok(Some(standing));
+        }
+        let Some(lane) = self.dead_lane().await? else { return Ok(None) };
+        let standing = (lane, self.ranks(lane).await?);
+        *known() = Some(standing.clone());
+        Ok(Some(standing))
     }
 
     /// The ranks of what is ready in a lane, each found by one step into the index.

@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::leased::{Got, Holds, Leased, hashed};
 use super::missing;
-use crate::look::{Hears, LetterId, Looks, Pile, QueueFigures, unsupported};
+use crate::look::{Hears, LetterId, Looks, Pile, QueueFigures, WorkerFigures, unsupported};
 use crate::transport::rabbitmq::link::{self, Lane, Press, within};
 use crate::transport::rabbitmq::{checked, declare, message};
 use crate::transport::{
@@ -67,6 +67,20 @@ impl RabbitMqLook {
         Ok(figures)
     }
 
+    /// How many consumers these queues have: who they are the server does not tell.
+    async fn consumers(&self, queues: &[String]) -> Result<Vec<WorkerFigures>, TransportError> {
+        let mut all = Vec::new();
+        for name in queues {
+            let queue = checked(&self.at, name)?;
+            if let Some(found) = declare::find(&self.at, self.server.consuming(), &queue, DEADLINE).await? {
+                let mut figures = WorkerFigures::of(name.as_str());
+                figures.count = found.consumer_count().into();
+                all.push(figures);
+            }
+        }
+        Ok(all)
+    }
+
     async fn listen(&self, exchange: &str) -> Result<Box<dyn Hears>, TransportError> {
         let exchange = checked(&self.at, exchange)?;
         let consumer = Some(consume(&self.at, &self.server, &exchange).await?);
@@ -96,6 +110,13 @@ impl Looks for RabbitMqLook {
 
     fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<QueueFigures, TransportError>> {
         Box::pin(self.figures(name))
+    }
+
+    fn workers<'a>(
+        &'a self,
+        queues: &'a [String],
+    ) -> BoxFuture<'a, Result<Option<Vec<WorkerFigures>>, TransportError>> {
+        Box::pin(async move { self.consumers(queues).await.map(Some) })
     }
 
     fn pile(&self, queue: &str, dead: Option<&str>) -> Box<dyn Pile> {

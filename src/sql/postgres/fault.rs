@@ -30,6 +30,11 @@ pub(super) fn is_broken(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether the server lets nobody write, as a standby.
+pub(super) fn only_reads(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code == "25006")
+}
+
 /// Whether no connection came about because the server is not there, or has no room: it may be in a moment.
 pub(super) fn is_away(error: &sqlx::Error) -> bool {
     match error {
@@ -114,7 +119,10 @@ fn of_code(code: &str) -> (ErrorKind, String) {
         "53300" => unreachable("the server has no connection left: give it more, or the pools fewer"),
         "53100" => unreachable("the disk of the server is full: make room"),
         "53200" => unreachable("the server has no memory or no lock left: raise `max_locks_per_transaction`"),
-        "25006" => unreachable("the server only reads, as a standby does: connect to the primary"),
+        "25006" => unreachable(
+            "the server only reads, and nothing was written: connect to the primary if it is a standby, or look at \
+             `default_transaction_read_only`",
+        ),
         "57014" => unreachable("the server has cancelled the statement: look at its `statement_timeout`"),
         "40001" | "40P01" => unreachable("others have changed the same rows again and again: try again"),
         "57P01" | "57P02" | "57P03" => unreachable("the server goes down or starts: try again"),

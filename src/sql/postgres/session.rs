@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::database::PostgresDatabase;
-use super::fault::{describe, is_away, is_broken, is_worth_another, late};
+use super::fault::{describe, is_away, is_broken, is_worth_another, late, only_reads};
 use crate::transport::{BoxFuture, TransportError};
 
 /// How often a statement is sent that the server has undone for somebody else's sake.
@@ -134,7 +134,9 @@ impl PostgresDatabase {
             if broken {
                 drop(connection.detach());
             }
-            let again = is_worth_another(&error) && tries < TRIES || broken && is_undone;
+            // Others of the pool may lead to the server that was the primary before. One that only reads does so however long one waits.
+            let again = is_worth_another(&error) && tries < TRIES
+                || broken && is_undone && (tries < TRIES || !only_reads(&error));
             if !again || Instant::now() >= end {
                 return Err(describe(at, &error));
             }

@@ -94,7 +94,7 @@ impl SqliteDatabaseBuilder {
 /// # Errors
 ///
 /// - `Denied` if the file cannot be opened or written to.
-/// - `Refused` if it is damaged, is no database of SQLite, or was written by a
+/// - `Refused` if it is damaged, is no database of SQLite, is no file but a folder, a pipe or a device, or was written by a
 ///   newer version of this crate that lets no older one use it.
 /// - `Unreachable` if the file stays locked.
 /// - `Missing` if it has to be an [existing](SqliteDatabaseBuilder::existing) one, and is not there.

@@ -32,4 +32,4 @@ pub(crate) use joined::{Joined, join, joined_columns, written};
 #[cfg(test)]
 pub(crate) use schema::prepare;
 pub(crate) use standing::Moved;
-pub(crate) use store::{FOREVER, Place, Reader, Store, after, now};
+pub(crate) use store::{FOREVER, Place, Reader, Store, after, is_a_file, now};

@@ -2,6 +2,7 @@
 //!
 //! `SqliteBuilder → Store::open → WAL, tables → a pool`, `Store::write → the hub's gate → the connection that is kept`
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -47,7 +48,7 @@ impl Place {
         Self::File(path.map_or_else(|| file.to_owned(), PathBuf::from))
     }
 
-    /// Looks whether its path would be read as something else.
+    /// Looks whether its path would be read as something else, or leads to something else than a file.
     pub(crate) fn check(&self, at: &Arc<str>) -> Result<(), TransportError> {
         let Self::File(file) = self else { return Ok(()) };
         let text = match file.to_str() {
@@ -57,10 +58,30 @@ impl Place {
                 "it is the URL of another server: name a file, as in `sqlite:orders.db`"
             }
             Some(path) if path.contains('?') => "a path has no options: leave out the `?` and what is behind it",
-            _ => return Ok(()),
+            _ => return is_a_file(file, at),
         };
         Err(TransportError::new(ErrorKind::Unsupported, at.clone(), text))
     }
+}
+
+/// Looks whether what is at a path can be a database: a pipe would be waited for, and SQLite says of a folder that it cannot be opened.
+///
+/// # Errors
+///
+/// `Refused` if something else than a file is there.
+pub(crate) fn is_a_file(path: &Path, at: &Arc<str>) -> Result<(), TransportError> {
+    let text = match fs::metadata(path) {
+        Ok(there) if there.is_dir() => "it is a folder: name a file in it, as in `sqlite:shop/shop.db`",
+        Ok(there) if !there.is_file() => "it is no file but a pipe, a socket or a device: name a file",
+        // What else is wrong SQLite says.
+        _ => return Ok(()),
+    };
+    // What looks like a password is none of an error's business.
+    let at = match path.to_string_lossy() {
+        name if name.contains('@') => at.clone(),
+        name => format!("{at} in {name}").into(),
+    };
+    Err(TransportError::new(ErrorKind::Refused, at, text))
 }
 
 /// An open file.

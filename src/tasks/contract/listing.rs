@@ -74,12 +74,14 @@ pub(super) async fn each_state_has_its_jobs<D: TaskDatabase>(room: &Room<D>) {
     let (failed, cancelled) = (of(State::Failed).await, of(State::Cancelled).await);
     assert_eq!((failed.len(), cancelled.len()), (3, 3));
     assert!(failed.iter().all(|job| job.status().reason() == Some("no")));
+    assert!(failed.iter().all(|job| job.status().last_due().is_some_and(|due| due < HOUR)));
     let waiting = of(State::Waiting).await;
     assert_eq!(waiting.len(), 28);
     let (now, later): (Vec<_>, Vec<_>) = waiting.iter().partition(|job| job.status().due_in().is_none());
     assert_eq!((now.len(), later.len()), (21, 7));
     assert!(now.iter().all(|job| job.status().waited().is_some_and(|waited| waited < HOUR)));
     assert!(later.iter().all(|job| job.status().waited().is_none()));
+    assert!(waiting.iter().all(|job| job.status().last_due().is_none()));
     assert!(waiting[21..].iter().all(|job| job.status().due_in().is_some()), "what is due comes first");
 }
 

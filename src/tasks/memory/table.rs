@@ -375,6 +375,7 @@ impl Table {
             payload: job.job.payload.clone(),
             due_in: (job.state == State::Waiting && job.due > now).then(|| since(now, job.due)),
             waited: (job.state == State::Waiting && job.due <= now).then(|| since(job.due, now)),
+            since_due: (job.state != State::Waiting).then(|| since(job.due, now)),
             text: job.text.clone(),
             progress: job.progress.clone(),
         })

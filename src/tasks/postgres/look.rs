@@ -56,6 +56,7 @@ fn read(row: &PgRow) -> Result<Row, sqlx::Error> {
         payload: row.try_get(7)?,
         due_in: is_ahead.then(|| time_of(wait)),
         waited: (number <= AHEAD && !is_ahead).then(|| time_of(waited)),
+        since_due: (number > AHEAD).then(|| time_of(waited)),
         text: row.try_get(9)?,
         progress: Noted { text: row.try_get(10)?, fraction: row.try_get(11)? },
     })

@@ -219,6 +219,11 @@ impl JobStatus {
         self.row.waited
     }
 
+    /// Returns how long ago its last attempt was due, if it runs or has ended: about then it has begun, or has failed.
+    pub fn last_due(&self) -> Option<Duration> {
+        self.row.since_due
+    }
+
     /// Returns why its last attempt has failed, if one has.
     pub fn reason(&self) -> Option<&str> {
         self.row.text.as_deref().filter(|_| self.row.state != State::Done)
@@ -354,6 +359,7 @@ mod tests {
             attempts: 15,
             payload: "{\"name\": \"ann\"}".to_owned(),
             due_in: Some(Duration::from_millis(1_500)),
+            since_due: None,
             waited: None,
             text: text.map(str::to_owned),
             progress: Noted { text: Some("half".to_owned()), fraction: Some(0.5) },

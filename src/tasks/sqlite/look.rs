@@ -57,6 +57,7 @@ pub(super) fn read(row: &SqliteRow) -> Result<Row, sqlx::Error> {
         payload: text_of(row.try_get(7)?)?,
         due_in: is_ahead.then(|| Duration::from_millis(wait.try_into().unwrap_or_default())),
         waited: (waits && !is_ahead).then(|| Duration::from_millis(waited)),
+        since_due: (!waits).then(|| Duration::from_millis(waited)),
         text: row.try_get(9)?,
         progress: Noted { text: row.try_get(10)?, fraction: row.try_get(11)? },
     })

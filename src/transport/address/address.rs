@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 
 use super::error::AddressError;
 use super::kind::ServerKind;
+use super::options;
 use super::shown::Shown;
 
 /// How long an address may be: more than any needs, and little enough to be read at once.
@@ -46,6 +47,8 @@ const LONGEST_NAME: usize = 255;
 ///
 /// `sqs://` and `sns://` also take `?token=` with a session token. A group of subscribers other than that without a name stands behind the
 /// queue, as in `#orders/billing`. In a name, `%`, `#` and what does not print are written as `%XX`. A name has at most 255 bytes.
+///
+/// Behind a `?` stand the options that the server's own clients know, each once: what nobody knows is an error.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     server: ServerKind,
@@ -199,8 +202,8 @@ fn check(server: ServerKind, scheme: &str, rest: &str) -> Result<(), &'static st
         ServerKind::Sqlite => Ok(()),
         ServerKind::Sqs | ServerKind::Sns if !scheme.starts_with("http") => check_aws(rest),
         _ if host.is_empty() => Err("it names no host: write it as in `redis://localhost`, with `//` behind the colon"),
-        // Only the client knows what else it takes.
-        _ => Ok(()),
+        // Only the client knows what else it takes than options.
+        _ => options::check(server, scheme, host.rsplit_once('?').map_or("", |(_, query)| query)),
     }
 }
 
@@ -233,7 +236,7 @@ fn check_options(query: &str) -> Result<(), &'static str> {
             _ => return Err(text),
         }
     }
-    Ok(())
+    options::once(query.split('&').filter_map(|option| option.split_once('=')).map(|(name, _)| name).collect())
 }
 
 /// Reads the name behind `#`.

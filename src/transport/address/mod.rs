@@ -3,12 +3,13 @@
 //!
 //! `text → Address → { kind of server, URL with its secrets, name } → AnyQueue | look::Server`
 //!
-//! In reading order: `kind` has the servers, `address` the text and its parts, `shown` how it is written without its secrets, and
+//! In reading order: `kind` has the servers, `options` what may stand behind a `?`, `address` the text and its parts, `shown` how it is written without its secrets, and
 //! `error` what is wrong with one.
 //!
 //! No secret of an address is in anything that is written of it.
 
 mod kind;
+mod options;
 mod address;
 mod shown;
 mod error;

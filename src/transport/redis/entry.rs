@@ -9,9 +9,11 @@
 //!
 //! An entry of others has its body in `body`, else in `payload` or `data`; its other fields are attributes.
 
+use std::collections::HashSet;
+
 use ::redis::{Cmd, Value};
 
-use crate::transport::{Attribute, Packet};
+use crate::transport::{Attribute, DEAD_LETTER, Packet};
 
 /// How many attributes a packet may have, and how many an entry of others gets.
 pub(super) const MAX_ATTRIBUTES: usize = 256;
@@ -56,6 +58,47 @@ pub(crate) fn fields(packet: &Packet) -> Vec<Vec<u8>> {
     let mut fields = Vec::with_capacity(room(packet).0);
     each(packet, |name, value| fields.extend([name.to_vec(), value.to_vec()]));
     fields
+}
+
+/// The fields of another entry for a packet that was read from an entry with these fields. What is there stays as it is, byte by byte,
+/// also what is no UTF-8, of which a packet shows as much as it can; what the packet has beside it stands before that. The record of how
+/// it died is that of the packet.
+pub(crate) fn fields_beside(packet: &Packet, entry: &[Value]) -> Vec<Vec<u8>> {
+    let raw = |value: &Value| bytes(value.clone());
+    let there = entry.chunks_exact(2).filter_map(|pair| Some((raw(&pair[0])?, raw(&pair[1])?)));
+    let there: Vec<_> =
+        there.filter(|(name, _)| name.strip_prefix(b"s:").unwrap_or(name) != DEAD_LETTER.as_bytes()).collect();
+    // As they are read.
+    let names: HashSet<String> = there.iter().map(|(name, _)| text(name.clone())).collect();
+    let is_there = |name: &[u8]| {
+        let Ok(name) = std::str::from_utf8(name) else { return false };
+        match name.get(..2).zip(name.get(2..)) {
+            Some(("s:" | "n:" | "l:", bare)) => {
+                // That of an entry of others has no sign of its type, or another one.
+                let is_own = matches!(bare, "id" | "body" | "topic" | "key");
+                ["s:", "n:", "l:"].iter().any(|sign| names.contains(&format!("{sign}{bare}")))
+                    || !is_own && names.contains(bare)
+            }
+            _ if name == "body" => ["body", "payload", "data"].iter().any(|name| names.contains(*name)),
+            _ => names.contains(name),
+        }
+    };
+    let mut fields = Vec::new();
+    each(packet, |name, value| {
+        if !is_there(name) {
+            fields.extend([name.to_vec(), value.to_vec()]);
+        }
+    });
+    fields.extend(there.into_iter().flat_map(|(name, value)| [name, value]));
+    fields
+}
+
+/// Whether something of a packet may have been no UTF-8 in its entry.
+pub(super) fn may_be_shortened(packet: &Packet) -> bool {
+    let is_in = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+    let texts = [Some(packet.id.as_str()), Some(packet.topic.as_str()), packet.key.as_deref()];
+    texts.into_iter().flatten().any(is_in)
+        || packet.attributes.iter().any(|(name, value)| is_in(name) || is_in(&value.text()))
 }
 
 /// How much room the fields of a packet take in a command: as many arguments, and about so many bytes.
@@ -204,6 +247,48 @@ mod tests {
         let packet = foreign(&[("data", "1"), ("body", "2")]);
         assert_eq!((&packet.body[..], packet.attributes.text("data")), (&b"2"[..], Some("1")));
         assert_eq!(foreign(&[]).body, b"");
+    }
+
+    /// What an entry has is there once more, whatever its bytes are, and each name once.
+    #[test]
+    fn what_is_no_text_goes_on_as_it_was() {
+        let bulk = |bytes: &[u8]| Value::BulkString(bytes.to_vec());
+        let record = r#"{"reason":"broken","attempts":1,"source":"x","time":1,"key":"not this one","topic":"t"}"#;
+        let pairs: [(&[u8], &[u8]); 7] = [
+            (b"id", b"\xff7"),
+            (b"payload", b"\x00\xfe"),
+            (b"key", b"\xfe"),
+            (b"\xfd", b"one"),
+            (b"\xfc", b"two"),
+            (b"s:named", b"\xfb"),
+            (b"s:convokeDeadLetter", record.as_bytes()),
+        ];
+        let entry: Vec<Value> = pairs.iter().flat_map(|(name, value)| [bulk(name), bulk(value)]).collect();
+        let packet = read("7-1", entry.clone());
+        assert!(may_be_shortened(&packet));
+        let revived = crate::transport::DeadLetterRecord::revive(packet);
+        let fields = fields_beside(&revived, &entry);
+        let fields: Vec<(&[u8], &[u8])> = fields.chunks(2).map(|pair| (&pair[0][..], &pair[1][..])).collect();
+        let mut expected = vec![(&b"topic"[..], &b"t"[..])];
+        expected.extend(&pairs[..6]);
+        assert_eq!(fields, expected);
+    }
+
+    #[test]
+    fn an_entry_that_has_lost_what_its_record_keeps_gets_it_back() {
+        let mut packet = Packet::new("7", "body");
+        packet.key = Some("ada".to_owned());
+        for number in 0..4_u64 {
+            packet.attributes.insert(format!("a{number}"), number);
+        }
+        let record =
+            crate::transport::DeadLetterRecord::new("x", &packet, 1, crate::transport::DeadReason::Broken, Vec::new());
+        let letter = record.bury(packet.clone(), 3, usize::MAX);
+        let entry: Vec<Value> = fields(&letter).into_iter().map(Value::BulkString).collect();
+        let revived = crate::transport::DeadLetterRecord::revive(read("1-0", entry.clone()));
+        let again = fields_beside(&revived, &entry).into_iter().map(Value::BulkString).collect();
+        assert_eq!(read("1-0", again), packet);
+        assert!(!may_be_shortened(&packet));
     }
 
     #[test]

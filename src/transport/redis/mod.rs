@@ -56,7 +56,7 @@ use ::redis::Value;
 
 pub use builder::RedisBuilder;
 pub(crate) use builder::{WRONG_URL, client};
-pub(crate) use entry::{bytes, fields, read as read_entry, text};
+pub(crate) use entry::{bytes, fields, fields_beside, read as read_entry, text};
 pub(crate) use fault::Fault;
 pub(crate) use link::Link;
 pub(crate) use script::Script;

@@ -142,10 +142,17 @@ impl Lender {
     /// Puts what is in hand into the stream of dead letters.
     async fn bury(&self, lent: &Lent, record: DeadLetterRecord, packet: Packet) -> Settled {
         let core = &self.core;
+        let shortened = entry::may_be_shortened(&packet);
         let letter = record.bury(packet, entry::MAX_ATTRIBUTES, core.max_bytes);
+        // What is no text stays as it stands in the stream: it is read once more, for a packet does not have it.
+        let raw = if shortened { self.entry(lent).await? } else { None };
+        let fields = match &raw {
+            Some((_, raw)) => entry::fields_beside(&letter, raw),
+            None => entry::fields(&letter),
+        };
         let answer = core.script(&BURY, &self.consumer, Some(&core.dead), |command| {
             lent.write(command);
-            entry::write(&letter, command);
+            command.arg(&fields);
         });
         let answer = match answer.await {
             Ok(answer) => answer,
@@ -153,7 +160,7 @@ impl Lender {
             Err(fault) if fault.no_group => {
                 let mut add = cmd("XADD");
                 add.arg(&core.dead).arg("*");
-                entry::write(&letter, &mut add);
+                add.arg(&fields);
                 return core.link.command(&add).await.map(drop).map_err(|fault| core.fault(fault));
             }
             Err(fault) => return Err(core.fault(fault)),
@@ -165,12 +172,17 @@ impl Lender {
 
     /// Reads what an entry holds, for who has let go of it.
     async fn packet(&self, lent: &Lent) -> Result<Packet, TransportError> {
+        let Some((id, fields)) = self.entry(lent).await? else { return Err(lost(&self.core)) };
+        Ok(entry::read(&id, fields))
+    }
+
+    /// An entry as it stands in the stream; `None` if it is gone.
+    async fn entry(&self, lent: &Lent) -> Result<Option<(String, Vec<Value>)>, TransportError> {
         let core = &self.core;
         let mut command = cmd("XRANGE");
         command.arg(&core.stream).arg(&lent.id).arg(&lent.id);
         let answer = core.link.command(&command).await.map_err(|fault| core.fault(fault))?;
-        let Some((id, fields)) = entries(answer.value).next() else { return Err(lost(core)) };
-        Ok(entry::read(&id, fields))
+        Ok(entries(answer.value).next())
     }
 }
 

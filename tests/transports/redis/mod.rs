@@ -24,6 +24,8 @@ use super::{conform, not_asked_for};
 use crate::transports::servers::redis::{DURABLE, RedisServer};
 use crate::transports::servers::{Unavailable, given};
 
+/// What is no text.
+mod bytes;
 /// A server that is full.
 mod full;
 /// What somebody deletes while it is in hand.

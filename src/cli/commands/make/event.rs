@@ -11,9 +11,10 @@ use crate::terminal::Terminal;
 const EXAMPLES: &str = "\
 Examples:
   convoke make event OrderPlaced --field id:u64 --field total:u32
-  convoke make event OrderPlaced --topic orders/placed --field 'items:Vec<String>' --dry-run
+  convoke make event OrderPlaced --field 'items:Vec<String>' --dry-run
 
-Types are those of std that serde knows, tuples, arrays, `Uuid`, and yours by their path: crate::Money.";
+Types are those of std that serde knows, tuples, arrays, `Uuid`, and yours by
+their path: crate::Money.";
 
 /// An event, in src/events/
 #[derive(Args, Debug)]

@@ -33,8 +33,9 @@ Examples:
   convoke make round Shipping --party stock --party payment
   convoke make worker orders --event OrderPlaced
 
-Each writes one file with a test, and declares its module. A crate has templates of its own in
-.convoke/templates/, which `convoke make templates` puts there to be changed.";
+Each writes one file with a test, and declares its module. A crate has templates
+of its own in .convoke/templates/, which `convoke make templates` puts there to
+be changed.";
 
 /// Adds a file to this crate: an event, a listener, a service, a task, a round, a worker
 #[derive(Args, Debug)]

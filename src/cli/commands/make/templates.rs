@@ -11,8 +11,9 @@ const EXAMPLES: &str = "\
 Examples:
   convoke make templates
 
-Change those that you want to have otherwise, and delete the others. They are of minijinja, which is
-Jinja as far as it goes; the first lines of each say which values it is given.";
+Change those that you want to have otherwise, and delete the others. They are of
+minijinja, which is Jinja as far as it goes; the first lines of each say which
+values it is given.";
 
 /// The templates of all these, in .convoke/templates/, to be changed
 #[derive(Args, Debug)]

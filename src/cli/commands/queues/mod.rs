@@ -14,6 +14,6 @@ mod tail;
 
 use connected::{Connected, reach};
 pub(super) use dead::Dead;
-pub(super) use publish::Publish;
+pub(super) use publish::{Publish, check_for_a_topic};
 pub(super) use stats::Stats;
 pub(super) use tail::Tail;

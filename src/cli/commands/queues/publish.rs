@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use convoke::codec::{Codec, Wire};
+use convoke::look::ServerKind;
 use convoke::schema::{Document, EventSchema, Validator};
 use convoke::transport::{AnyQueue, Publisher};
 use convoke::{Envelope, Metadata, Pattern};
@@ -21,11 +22,12 @@ use crate::writing::{Act, Count};
 const EXAMPLES: &str = "\
 Examples:
   convoke publish sqlite:shop.db#orders OrderPlaced --json '{\"id\":7}'
-  convoke publish redis://localhost#orders OrderPlaced --json '{\"id\":7}' --topic orders/placed --key 7
-  convoke publish --context shop OrderPlaced --json - --schema shop.asyncapi.json
+  convoke publish redis://localhost#orders OrderPlaced --json '{\"id\":7}' --key 7
+  convoke publish --context shop OrderPlaced --json - --schema shop.json
 
-The queue has to be there, or `--create` makes it, and a file of SQLite with it. --json - reads the
-payload from the standard input. For a machine: `convoke --json publish …`.";
+The queue has to be there, or `--create` makes it, and a file of SQLite with it.
+--json - reads the payload from the standard input. For a machine: `convoke
+--json publish …`.";
 
 /// The longest payload that is read from the standard input: no server takes as much.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -82,6 +84,7 @@ impl Publish {
             _ => return Err(Error::usage("one event is named at a time, behind one URL")),
         };
         let queue = place.queue()?;
+        check_for_a_topic(&place)?;
         let envelope = self.envelope(name)?;
         let what = json!({
             "event": name, "id": envelope.metadata.id, "key": self.key.is_some(), "topic": envelope.metadata.topic.as_str(),
@@ -161,6 +164,21 @@ impl Publish {
         count.add(1);
         Ok(())
     }
+}
+
+/// Says what to do where the address is that of a topic of SNS.
+///
+/// # Errors
+///
+/// If it is.
+pub(crate) fn check_for_a_topic(place: &Place) -> Result<()> {
+    if place.address().server() != ServerKind::Sns {
+        return Ok(());
+    }
+    let error = Error::refused(format!("{place} is a topic of SNS, and this command publishes to queues"));
+    Err(error
+        .hint("publish to each queue that subscribes to it, as sqs:#orders")
+        .hint("a program publishes to the topic by `Sns::topic` of the feature `sns`; so does `aws sns publish`"))
 }
 
 fn refused(error: &dyn std::error::Error) -> Error {

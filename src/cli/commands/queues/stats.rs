@@ -22,7 +22,8 @@ Examples:
   convoke stats redis://localhost#orders  # one queue
   convoke stats --context shop --watch    # every 2 seconds
 
-A – stands for what the server does not tell. 10,000+ is as far as a database is counted.";
+A – stands for what the server does not tell. 10,000+ is as far as a database is
+counted.";
 
 /// Tells how full queues are, and how many dead letters they have
 #[derive(Args, Debug)]

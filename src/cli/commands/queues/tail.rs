@@ -21,10 +21,10 @@ Examples:
   convoke tail --context shop --lines 10 --json
   convoke tail amqp://localhost#shop     # of RabbitMQ an exchange
 
-It takes nothing from those who work on the queue, and shows what comes from now on until it is
-interrupted; on SQLite and PostgreSQL not what is done before it is seen. SQS cannot be heard so:
-whoever receives takes. A payload is shown if its event says that it contains no personal data;
---reveal shows all.";
+It takes nothing from those who work on the queue, and shows what comes from now
+on until it is interrupted; on SQLite and PostgreSQL not what is done before it
+is seen. SQS cannot be heard so: whoever receives takes. A payload is shown if
+its event says that it contains no personal data; --reveal shows all.";
 
 /// The most of a payload that is shown, in signs.
 const PAYLOAD: usize = 4_000;

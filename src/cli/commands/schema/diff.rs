@@ -16,9 +16,10 @@ Examples:
   convoke schema diff shop-1.json shop-2.json --for readers
   convoke schema diff shop-1.json shop-2.json --json
 
-OLD is what is deployed, queued or stored; NEW is what is to be deployed. A change breaks readers if an old
-program cannot read what a new one writes, and writers if a new program cannot read what an old one has
-written. It ends with 1 if a change breaks those whom --for names; what is not understood may.";
+OLD is what is deployed, queued or stored; NEW is what is to be deployed. A
+change breaks readers if an old program cannot read what a new one writes, and
+writers if a new program cannot read what an old one has written. It ends with 1
+if a change breaks those whom --for names; what is not understood may.";
 
 /// Says what has changed between two documents, and whom that breaks
 #[derive(Args, Debug)]

@@ -18,8 +18,9 @@ Examples:
   convoke migrate postgres://localhost/shop
   convoke migrate --context shop --yes
 
---check changes nothing, and ends with 1 if something is missing: for a pipeline. Processes that migrate
-at the same time wait for each other. Tables of your own are left as they are.
+--check changes nothing, and ends with 1 if something is missing: for a
+pipeline. Processes that migrate at the same time wait for each other. Tables of
+your own are left as they are.
 ";
 
 /// Makes the tables of Convoke that are missing, or says which those are

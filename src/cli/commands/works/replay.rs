@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::opened::open;
+use crate::commands::queues::check_for_a_topic;
 use crate::commands::{At, Consent, WHERE};
 use crate::error::{Error, Result, shown, told};
 use crate::places::{Place, Wanted, is_url};
@@ -21,12 +22,13 @@ use crate::writing::{Act, Count};
 const EXAMPLES: &str = "\
 Examples:
   convoke replay sqlite:shop.db orders --into redis://localhost#audit
-  convoke replay sqlite:shop.db orders --topic 'orders/*' --from 2026-01-02T00:00:00Z --into sqlite:shop.db#audit
-  convoke replay --context shop orders --from 1200@5c1f0a3b --rate 500 --into audit --yes
+  convoke replay sqlite:shop.db orders --from 2026-01-02T00:00:00Z --into audit
+  convoke replay --context shop orders --from 1200@5c1f0a3b --into audit --yes
 
-Events go in their order, marked as told once more. It can be interrupted: it says behind which record the
-next one goes on by --from, and a few may be told twice then. --into is a URL or a context, which is asked
-about if it is production; the queue has to be there.
+Events go in their order, marked as told once more. It can be interrupted: it
+says behind which record the next one goes on by --from, and a few may be told
+twice then. --into is a URL or a context, which is asked about if it is
+production; the queue has to be there.
 ";
 
 /// Publishes the events of a store once more
@@ -97,6 +99,7 @@ impl Replay {
         let (place, store) = self.store()?;
         let into = self.target()?;
         let queue = into.queue()?;
+        check_for_a_topic(&into)?;
         let what = json!({
             "from": self.from, "queue": queue, "source": place.to_string(), "store": store, "to": self.to, "topic": self.topic,
         });

@@ -3,17 +3,21 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use crate::error::shown;
+use crate::error::{cut as cut_text, shown};
 use crate::view::{UNKNOWN, age, figure};
 
 /// A cell. `None` is what the server does not tell; it comes last in every order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Cell {
     Text(String),
+    /// A text that is never cut, as an id: it is of no use by half.
+    Name(String),
     Count(Option<u64>),
     /// A count that goes no further than this one: there are that many, or more.
     AtLeast(u64),
     Age(Option<Duration>),
+    /// How long there is left, or since when there is nothing left.
+    Due(Result<Duration, Duration>),
     /// By how much a count has changed, each second.
     Change(Option<f64>),
 }
@@ -22,10 +26,13 @@ impl Cell {
     /// The cell as it may be shown: nothing of it steers a terminal.
     pub(super) fn written(&self) -> String {
         match self {
-            Self::Text(text) => shown(text),
+            Self::Text(text) => cut_text(text, LONGEST),
+            Self::Name(text) => shown(text),
             Self::Count(count) => figure(*count),
             Self::AtLeast(count) => figure(Some(*count)) + "+",
             Self::Age(time) => age(*time),
+            Self::Due(Ok(left)) => age(Some(*left)),
+            Self::Due(Err(over)) => format!("-{}", age(Some(*over))),
             Self::Change(Some(change)) if change.abs() < 0.05 => "0".to_owned(),
             Self::Change(Some(change)) => format!("{change:+.1}"),
             Self::Change(None) => UNKNOWN.to_owned(),
@@ -34,24 +41,27 @@ impl Cell {
 
     /// Whether it stands at the right of its column.
     fn is_number(&self) -> bool {
-        !matches!(self, Self::Text(_))
+        !matches!(self, Self::Text(_) | Self::Name(_))
     }
 
     fn value(&self) -> Option<f64> {
         match self {
-            Self::Text(_) => None,
+            Self::Text(_) | Self::Name(_) => None,
             #[expect(clippy::cast_precision_loss, reason = "it is compared, and no more")]
             Self::Count(count) => count.map(|count| count as f64),
             #[expect(clippy::cast_precision_loss, reason = "it is compared, and no more")]
             Self::AtLeast(count) => Some(*count as f64),
             Self::Age(age) => age.map(|age| age.as_secs_f64()),
+            // What has been due for longest is the largest.
+            Self::Due(Ok(left)) => Some(-left.as_secs_f64()),
+            Self::Due(Err(over)) => Some(over.as_secs_f64()),
             Self::Change(value) => *value,
         }
     }
 
     fn compared(&self, other: &Self) -> Ordering {
         match (self, other) {
-            (Self::Text(one), Self::Text(other)) => one.cmp(other),
+            (Self::Text(one) | Self::Name(one), Self::Text(other) | Self::Name(other)) => one.cmp(other),
             _ => match (self.value(), other.value()) {
                 // The largest first.
                 (Some(one), Some(other)) => other.total_cmp(&one),
@@ -83,13 +93,17 @@ impl Table {
     /// Leaves the rows in whose texts this stands.
     pub(super) fn filter(&mut self, text: &str) {
         let text = text.to_lowercase();
-        self.rows
-            .retain(|row| row.iter().any(|cell| matches!(cell, Cell::Text(is) if is.to_lowercase().contains(&text))));
+        self.rows.retain(|row| {
+            row.iter().any(|cell| matches!(cell, Cell::Text(is) | Cell::Name(is) if is.to_lowercase().contains(&text)))
+        });
     }
 
-    /// The lines of the table in so many columns of a terminal: its head first. What does not fit is cut from the first column, whose
-    /// texts are the longest, and then columns from the right. A sign marks the column by which it is sorted.
+    /// The lines of the table in so many columns of a terminal: its head first, if it has one. What does not fit is cut from the longest
+    /// texts, and then columns from the right. A sign marks the column by which it is sorted.
     pub(super) fn lines(&self, width: usize, sorted: Option<usize>) -> Vec<String> {
+        if self.columns.is_empty() {
+            return Vec::new();
+        }
         let name = |(column, name): (usize, &&str)| format!("{name}{}", if sorted == Some(column) { "▾" } else { "" });
         let mut cells: Vec<Vec<String>> = vec![self.columns.iter().enumerate().map(name).collect()];
         cells.extend(self.rows.iter().map(|row| row.iter().map(Cell::written).collect()));
@@ -97,20 +111,23 @@ impl Table {
             .map(|column| cells.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max())
             .map(Option::unwrap_or_default)
             .collect();
-        while widths.len() > 1 && needed(&widths) > width {
-            let spare = needed(&widths) - width;
-            let first = widths.first().copied().unwrap_or_default();
-            if first >= spare + LEAST {
-                if let Some(first) = widths.first_mut() {
-                    *first -= spare;
-                }
-            } else {
-                widths.pop();
-            }
+        let is = |column: usize, what: fn(&Cell) -> bool| {
+            self.rows.first().and_then(|row| row.get(column)).is_some_and(what)
+        };
+        let is_text = |column: usize| is(column, |cell| matches!(cell, Cell::Text(_)));
+        let least = |widths: &[usize]| -> Vec<usize> {
+            let widths = widths.iter().enumerate();
+            widths.map(|(column, width)| if is_text(column) { LEAST.min(*width) } else { *width }).collect()
+        };
+        while widths.len() > 1 && needed(&least(&widths)) > width {
+            widths.pop();
         }
-        let numbers: Vec<bool> = (0..widths.len())
-            .map(|column| self.rows.first().and_then(|row| row.get(column)).is_some_and(Cell::is_number))
-            .collect();
+        while needed(&widths) > width {
+            let texts = widths.iter_mut().enumerate().filter(|(column, width)| **width > LEAST && is_text(*column));
+            let Some((_, longest)) = texts.max_by_key(|(_, width)| **width) else { break };
+            *longest -= 1;
+        }
+        let numbers: Vec<bool> = (0..widths.len()).map(|column| is(column, Cell::is_number)).collect();
         let line = |row: &Vec<String>| {
             let mut line = String::new();
             for (column, (text, width)) in row.iter().zip(&widths).enumerate() {
@@ -130,8 +147,11 @@ impl Table {
     }
 }
 
-/// The first column is cut down to this, and no further while others can go.
+/// A text is cut down to this, and no further: then columns go.
 const LEAST: usize = 10;
+
+/// The longest text that is written out: as much as any line has room for.
+const LONGEST: usize = 300;
 
 fn needed(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
@@ -188,6 +208,19 @@ mod tests {
         assert_eq!(table.rows[1][0].written(), "mails");
         table.filter("ORD");
         assert_eq!(table.rows.len(), 1);
+    }
+
+    #[test]
+    fn what_is_overdue_is_the_first_and_an_id_is_never_cut() {
+        let row = |id: &str, due| vec![Cell::Name(id.to_owned()), Cell::Due(due), Cell::Text("x".repeat(40))];
+        let (soon, over) = (Ok(Duration::from_secs(7)), Err(Duration::from_secs(180)));
+        let rows = vec![row("1700000000000-1", soon), row("1700000000000-2", over)];
+        let mut table = Table { title: String::new(), columns: vec!["ID", "DUE", "WHY"], rows, fault: None };
+        table.sort(1);
+        let lines = table.lines(34, None);
+        assert_eq!(lines[1], "1700000000000-2  -3m  xxxxxxxxxxx…");
+        assert_eq!(lines[2], "1700000000000-1   7s  xxxxxxxxxxx…");
+        assert_eq!(table.lines(22, None)[1], "1700000000000-2  -3m");
     }
 
     #[test]

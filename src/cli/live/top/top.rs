@@ -6,7 +6,7 @@ use std::time::Duration;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use tokio::time::Instant;
 
-use super::sample::Source;
+use super::source::Source;
 use super::view::{Asked, View};
 use crate::live::Screen;
 
@@ -32,10 +32,11 @@ pub(crate) async fn top(sources: &[Source], every: Duration) -> io::Result<()> {
                 actix::spawn(async move { source.ask().await });
             }
         }
-        let tables: Vec<_> = sources.iter().map(Source::table).collect();
-        if drawn.as_ref() != Some(&tables) {
+        let changes: Vec<u64> = sources.iter().map(Source::changes).collect();
+        if drawn.as_ref() != Some(&changes) {
+            let tables: Vec<_> = sources.iter().flat_map(Source::tables).collect();
             screen.draw(|frame| view.draw(frame, &title, &tables))?;
-            drawn = Some(tables);
+            drawn = Some(changes);
         }
         while event::poll(Duration::ZERO)? {
             match event::read()? {

@@ -66,8 +66,8 @@ impl View {
         Asked::Nothing
     }
 
-    /// The lines of all tables, each with whether it is a head.
-    fn lines(&mut self, tables: &[Table], width: usize) -> Vec<(bool, String)> {
+    /// The lines of all tables.
+    fn lines(&mut self, tables: &[Table], width: usize) -> Vec<Shown> {
         let most = tables.iter().map(|table| table.columns.len()).max().unwrap_or_default();
         // Behind the last column comes the order in which rows have come.
         self.column = self.column.filter(|column| *column < most);
@@ -81,15 +81,14 @@ impl View {
                 table.sort(column);
             }
             if !lines.is_empty() {
-                lines.push((false, String::new()));
+                lines.push(Shown { is: Is::Row, text: String::new() });
             }
-            if tables.len() > 1 {
-                lines.push((false, cut(&table.title, width)));
-            }
+            lines.push(Shown { is: Is::Title, text: cut(&table.title, width) });
+            let rows = table.lines(width, self.column).into_iter().enumerate();
+            lines.extend(rows.map(|(number, text)| Shown { is: if number == 0 { Is::Head } else { Is::Row }, text }));
             lines.extend(
-                table.lines(width, self.column).into_iter().enumerate().map(|(number, line)| (number == 0, line)),
+                table.fault.iter().map(|fault| Shown { is: Is::Fault, text: cut(&format!("  {fault}"), width) }),
             );
-            lines.extend(table.fault.iter().map(|fault| (false, cut(&format!("  {fault}"), width))));
         }
         lines
     }
@@ -101,16 +100,9 @@ impl View {
         let paused = if self.paused { "  paused" } else { "" };
         frame.render_widget(Line::styled(format!("{title}{paused}"), bold), head);
         let lines = self.lines(tables, usize::from(body.width));
-        self.away = self.away.min(lines.len().saturating_sub(usize::from(body.height)));
-        let shown: Vec<Line<'_>> = lines
-            .into_iter()
-            .skip(self.away)
-            .map(
-                |(is_head, line)| {
-                    if is_head { Line::styled(line, Style::new().fg(Color::Cyan)) } else { Line::raw(line) }
-                },
-            )
-            .collect();
+        let height = usize::from(body.height);
+        self.away = self.away.min(lines.len().saturating_sub(height));
+        let shown: Vec<Line<'_>> = window(&lines, self.away, height).map(Shown::line).collect();
         frame.render_widget(Paragraph::new(shown), body);
         let keys = match (self.typing, self.filter.is_empty()) {
             (true, _) => format!("filter: {}▏  Enter keeps it, Esc leaves it", self.filter),
@@ -119,6 +111,45 @@ impl View {
         };
         frame.render_widget(Line::styled(keys, Style::new().fg(Color::DarkGray)), foot);
     }
+}
+
+/// A line of a table.
+struct Shown {
+    is: Is,
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Is {
+    Title,
+    Head,
+    Row,
+    Fault,
+}
+
+impl Shown {
+    fn line(&self) -> Line<'_> {
+        let style = match self.is {
+            Is::Title => Style::new().add_modifier(Modifier::BOLD),
+            Is::Head => Style::new().fg(Color::Cyan),
+            Is::Row => Style::new(),
+            Is::Fault => Style::new().fg(Color::Red),
+        };
+        Line::styled(&*self.text, style)
+    }
+}
+
+/// The lines that are seen when so many are scrolled away. What a table is called and what its columns are stays in view as long as a
+/// row of it does: it stands over the first two.
+fn window(lines: &[Shown], away: usize, height: usize) -> impl Iterator<Item = &Shown> {
+    const STAYS: usize = 2;
+    let title = lines.iter().take(away + STAYS + 2).rposition(|line| line.is == Is::Title);
+    let stays = title
+        .filter(|title| *title < away && height > STAYS)
+        .map(|title| lines.get(title..title + STAYS).unwrap_or_default())
+        .filter(|stays| stays.iter().any(|line| line.is == Is::Head))
+        .unwrap_or_default();
+    stays.iter().chain(lines.iter().skip(away + stays.len())).take(height)
 }
 
 #[cfg(test)]
@@ -191,6 +222,35 @@ q F10 quit   > F6 sort   \\ F4 filter
         assert!(screen(&mut view, 60, 9).contains("orders"));
         assert!(!screen(&mut view, 60, 9).contains("mails"));
         assert_eq!(press(&mut view, [KeyCode::Char('q')]), Asked::Leave);
+    }
+
+    #[test]
+    fn the_head_of_a_table_stays_while_its_rows_are_scrolled() {
+        let rows = (0..30).map(|n| vec![Cell::Text(format!("queue-{n:02}")), Cell::Count(Some(n))]).collect();
+        let queues = Table { title: "a server".to_owned(), columns: vec!["QUEUE", "WAITING"], rows, fault: None };
+        let short = Table { title: "tasks".to_owned(), ..tables().remove(0) };
+        let tables = vec![queues, short];
+        let mut view = View::default();
+        let drawn = |view: &mut View| -> Vec<String> {
+            let mut terminal = Terminal::new(TestBackend::new(30, 9)).unwrap();
+            terminal.draw(|frame| view.draw(frame, "convoke top", &tables)).unwrap();
+            let text = terminal.backend().to_string();
+            text.lines().map(|line| line.trim_matches('"').trim_end().to_owned()).collect()
+        };
+        let rows =
+            |first: usize, last: usize| (first..=last).map(|n| format!("queue-{n:02}{n:>9}")).collect::<Vec<_>>();
+        let head = ["a server".to_owned(), "QUEUE     WAITING".to_owned()];
+        for (down, first) in [(0, 0), (1, 1), (1, 2), (5, 7)] {
+            press(&mut view, vec![KeyCode::Down; down]);
+            let screen = drawn(&mut view);
+            assert_eq!(screen[1..3], head, "{screen:?}");
+            assert_eq!(screen[3..8], rows(first, first + 4), "{screen:?}");
+        }
+        // Each line is seen on the way down, and at the end the next table with its own head.
+        press(&mut view, vec![KeyCode::Down; 100]);
+        let screen = drawn(&mut view);
+        assert_eq!(screen[4..6], ["tasks".to_owned(), "QUEUE   WAITING".to_owned()], "{screen:?}");
+        assert!(screen[7].starts_with("orders"), "{screen:?}");
     }
 
     #[test]

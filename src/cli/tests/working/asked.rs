@@ -10,6 +10,7 @@ use tempfile::{TempDir, tempdir};
 
 use crate::common::{convoke, done, refused};
 use crate::filled::{fill, waiting};
+use crate::kept::keep;
 
 fn filled() -> TempDir {
     let folder = tempdir().unwrap();
@@ -60,7 +61,10 @@ fn a_purge_is_asked_for_everywhere() {
     let folder = filled();
     let (code, said) = on_a_terminal(folder.path(), "dead purge -c test --all", "n\n");
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("deletes all dead letters of orders for good"), "{said}");
+    assert!(said.contains("deletes all 4 dead letters of orders for good"), "{said}");
+    let (code, said) = on_a_terminal(folder.path(), "dead purge -c test --event OrderPlaced", "n\n");
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("deletes all 2 dead letters of OrderPlaced of orders for good"), "{said}");
     let (code, said) = on_a_terminal(folder.path(), "dead purge -c test --all", "y\n");
     assert_eq!((code, said.contains("4 letters deleted")), (0, true), "{said}");
 }
@@ -125,6 +129,42 @@ fn what_cannot_be_noted_is_not_done() {
     fs::create_dir(folder.path().join("audit.jsonl")).unwrap();
     let said = refused(folder.path(), "dead redrive -c shop --all --yes", 1);
     assert!(said.contains("cannot write to the audit log"), "{said}");
+    assert_eq!(waiting(&folder.path().join("live.db"), "orders").len(), 2);
+}
+
+/// As a purge, for it cannot be undone either.
+#[test]
+fn an_abort_is_asked_for_everywhere() {
+    let folder = tempdir().unwrap();
+    keep(folder.path());
+    let line = "rounds abort sqlite:kept.db order-8 --reason no";
+    for typed in ["n\n", "\n"] {
+        let (code, said) = on_a_terminal(folder.path(), line, typed);
+        assert_eq!((code, said.contains("nothing was changed")), (1, true), "{said}");
+    }
+    assert!(refused(folder.path(), line, 1).contains("cancels the round for everyone, for good"));
+    let (code, said) = on_a_terminal(folder.path(), line, "y\n");
+    assert_eq!((code, said.contains("Round aborted")), (0, true), "{said}");
+}
+
+/// A pipe keeps nothing, and whoever writes to one waits for somebody who reads.
+#[test]
+fn a_log_that_is_no_file_is_refused() {
+    let folder = filled();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        folder.path().join("audit.jsonl"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    let said = refused(folder.path(), "dead redrive -c shop --all --yes", 1);
+    assert!(said.contains("cannot write to the audit log") && said.contains("it is no file"), "{said}");
+    fs::remove_file(folder.path().join("audit.jsonl")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", folder.path().join("audit.jsonl")).unwrap();
+    let said = refused(folder.path(), "dead redrive -c shop --all --yes", 1);
+    assert!(said.contains("it is no file"), "{said}");
     assert_eq!(waiting(&folder.path().join("live.db"), "orders").len(), 2);
 }
 

@@ -145,6 +145,64 @@ fn to_look_makes_nothing() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+/// A folder, a pipe and a device are named for what they are, and not waited for.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_said_to_be_none() {
+    let folder = tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("shop")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        folder.path().join("pipe"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    for command in [
+        "stats sqlite:PATH",
+        "doctor sqlite:PATH",
+        "dead list sqlite:PATH#orders",
+        "tasks list sqlite:PATH",
+        "publish sqlite:PATH#orders OrderPlaced --json 7 --create",
+    ] {
+        for (path, why) in [("shop", "it is a folder"), ("pipe", "a pipe"), ("/dev/null", "a device")] {
+            let said = refused(folder.path(), &command.replace("PATH", path), 1);
+            assert!(said.contains(why) && said.contains("name a file"), "{command} {path}: {said}");
+        }
+    }
+}
+
+/// A slip would look as if it had been heeded.
+#[test]
+fn an_option_that_nobody_knows_is_an_error_that_names_those_there_are() {
+    let folder = tempdir().unwrap();
+    for (url, known) in [
+        ("postgres://u:geheim@127.0.0.1:1/shop?shema=a#orders", "`schema`"),
+        ("postgres://u:geheim@127.0.0.1:1/shop?sslmode=require&sslmode=disable#orders", "twice"),
+        ("redis://:geheim@127.0.0.1:1?db=3#orders", "`prefix`"),
+        ("amqp://u:geheim@127.0.0.1:1?heart=5#orders", "`heartbeat`"),
+        ("http://u:geheim@127.0.0.1:1?region=x#orders", "no options"),
+    ] {
+        let said = refused(folder.path(), &format!("stats {url}"), 2);
+        assert!(said.contains(known) && !said.contains("geheim"), "{url}: {said}");
+    }
+}
+
+#[test]
+fn a_topic_is_not_published_to_and_it_says_what_to_do() {
+    let folder = tempdir().unwrap();
+    fill(folder.path());
+    for line in ["publish sns:#orders OrderPlaced --json 7", "replay sqlite:shop.db orders --into sns:#orders"] {
+        let said = refused(folder.path(), line, 1);
+        assert!(
+            said.contains("a topic of SNS") && said.contains("sqs:#orders") && said.contains("Sns::topic"),
+            "{said}"
+        );
+        assert!(!said.contains("--create"), "{said}");
+    }
+}
+
 #[test]
 fn a_url_in_the_place_of_something_else_is_not_quoted() {
     let folder = tempdir().unwrap();

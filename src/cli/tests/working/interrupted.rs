@@ -106,6 +106,48 @@ fn a_redrive_that_is_interrupted_and_gone_on_with_loses_nothing_and_doubles_noth
     }
 }
 
+/// What has begun is waited for, as a lock that somebody else has; whoever asks twice does not wait for it.
+#[test]
+fn a_second_interruption_ends_it_at_once_with_a_line() {
+    let folder = tempdir().unwrap();
+    many(folder.path());
+    let (open, opened) = std::sync::mpsc::channel();
+    let (close, closed) = std::sync::mpsc::channel::<()>();
+    let file = folder.path().join("shop.db");
+    let holder = std::thread::spawn(move || {
+        with(async || {
+            let db = convoke::transport::Sqlite::open(&file).existing().await.unwrap();
+            let transaction = db.begin().await.unwrap();
+            open.send(()).unwrap();
+            closed.recv().unwrap();
+            drop(transaction);
+        });
+    });
+    opened.recv().unwrap();
+    let said = (1_u32..).find_map(|turn| {
+        let mut process = begun(folder.path(), "dead redrive sqlite:shop.db#orders --all --patience 3000");
+        until(|| is_at_work(&process));
+        // Nothing says from outside that it waits for the lock: if it did not yet, it ends at the first, and is begun again.
+        std::thread::park_timeout(Duration::from_millis(20) * turn);
+        while process.try_wait().unwrap().is_none() {
+            interrupt(&process);
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+        let ended = process.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(130), "{said}");
+        assert!(turn < 100, "it never waits: {said}");
+        said.contains("twice").then_some(said)
+    });
+    let said = said.unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with("error: it was interrupted twice"), "{said}");
+    close.send(()).unwrap();
+    holder.join().unwrap();
+    let (waits, dead) = figures(folder.path());
+    assert_eq!(waits + dead, LETTERS);
+}
+
 #[test]
 fn a_rate_is_a_limit_and_an_interruption_does_not_wait_for_it() {
     let folder = tempdir().unwrap();
@@ -132,4 +174,30 @@ fn who_only_looks_ends_at_once() {
         let ended = process.wait_with_output().unwrap();
         assert_eq!(ended.status.code(), Some(code), "{line}: {}", String::from_utf8_lossy(&ended.stderr));
     }
+}
+
+/// In a terminal there is a bar, and it is gone at the end.
+#[test]
+fn a_redrive_in_a_terminal_shows_how_far_it_is() {
+    let folder = tempdir().unwrap();
+    many(folder.path());
+    let url = format!("sqlite:{}#orders", folder.path().join("shop.db").display());
+    let mut pty = crate::pty::Pty::run(&["dead", "redrive", &url, "--all", "--rate", "1000"], 24, 80);
+    let screen = pty.shows("of 4,000, ");
+    assert!(screen.contains(" left") && screen.contains("/s"), "{screen}");
+    let screen = pty.shows("4,000 letters redriven to orders");
+    assert!(!screen.contains(" left"), "{screen}");
+    assert!(pty.ends().success());
+    assert_eq!(figures(folder.path()), (LETTERS, 0));
+    // To a machine it says nothing of that, and to whom nobody looks neither.
+    publish_again(folder.path());
+    let process = begun(folder.path(), "dead redrive sqlite:shop.db#orders --all");
+    let ended = process.wait_with_output().unwrap();
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
+}
+
+fn publish_again(folder: &Path) {
+    let letters: Vec<Packet> =
+        (0..200).map(|number| dead(&order(number, "ada"), 1, 3, DeadReason::Exhausted, &["no"])).collect();
+    with(async || publish(&folder.join("shop.db"), "orders-dead", &letters).await);
 }

@@ -57,7 +57,8 @@ fn two_who_cancel_a_job_at_once_both_have_it_end() {
 fn of_two_who_retry_a_job_or_abort_a_round_at_once_one_does() {
     let folder = kept();
     let retry = format!("tasks retry sqlite:kept.db {}", FIRST + 4);
-    for (line, refusal) in [(&*retry, "is waiting"), ("rounds abort sqlite:kept.db order-8 --reason no", "over")] {
+    for (line, refusal) in [(&*retry, "is waiting"), ("rounds abort sqlite:kept.db order-8 --reason no --yes", "over")]
+    {
         let both = twice(folder.path(), line);
         let codes: Vec<_> = both.iter().filter_map(|output| output.status.code()).collect();
         assert_eq!(codes.iter().sum::<i32>(), 1, "{line}: {codes:?}");
@@ -141,7 +142,7 @@ fn nothing_of_a_job_or_a_round_steers_a_terminal() {
         &["rounds", "why", "sqlite:kept.db", STEERING],
         &["rounds", "history", "sqlite:kept.db", "7"],
         &["rounds", "why", "sqlite:kept.db", "\u{1b}[2J"],
-        &["rounds", "abort", "sqlite:kept.db", STEERING, "--reason", STEERING, "--by", "\u{1b}[2J"],
+        &["rounds", "abort", "sqlite:kept.db", STEERING, "--reason", STEERING, "--by", "\u{1b}[2J", "--yes"],
         &["tasks", "list", "sqlite:kept.db", "--task", STEERING, "--behind", STEERING],
         &["replay", "sqlite:kept.db", STEERING, "--topic", STEERING, "--into", "sqlite:kept.db#audit"],
     ];

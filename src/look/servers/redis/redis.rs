@@ -8,9 +8,9 @@ use ::redis::{Cmd, Value, cmd};
 
 use super::super::{missing, without_letters};
 use super::news::News;
-use super::reply::{Stream, array, entries, word};
-use crate::look::{Hears, Letter, LetterId, Looks, Pile, QueueFigures};
-use crate::transport::redis::{Fault, Link, Script, WRONG_URL, client, fields};
+use super::reply::{Stream, array, entries, raw, word, workers};
+use crate::look::{Hears, Letter, LetterId, Looks, Pile, QueueFigures, WorkerFigures};
+use crate::transport::redis::{Fault, Link, Script, WRONG_URL, client, fields_beside, read_entry};
 use crate::transport::{Address, BoxFuture, DeadLetterRecord, ErrorKind, TransportError};
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -22,6 +22,7 @@ const LENT: Duration = Duration::from_secs(60);
 const SCANNED: usize = 1_000;
 
 static FIGURES: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("figures.lua")));
+static WORKERS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("workers.lua")));
 static BACK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("back.lua")));
 
 pub(in crate::look::servers) struct RedisLook {
@@ -59,6 +60,19 @@ impl RedisLook {
         }
         all.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(without_letters(all))
+    }
+
+    /// Who reads these streams, by their groups.
+    async fn readers(&self, queues: &[String]) -> Result<Vec<WorkerFigures>, TransportError> {
+        // A stream may have a `/` in its name: the whole is looked for first.
+        let whole = queues.iter().map(String::as_str);
+        let before = queues.iter().filter_map(|queue| queue.rsplit_once('/').map(|(stream, _)| stream));
+        let mut all = Vec::new();
+        for stream in whole.chain(before).collect::<BTreeSet<_>>() {
+            let answer = self.link.script(&WORKERS, &[stream], |_| ()).await.map_err(|fault| fault.at(&self.at))?;
+            all.extend(workers(answer.value, stream).into_iter().filter(|worker| queues.contains(&worker.queue)));
+        }
+        Ok(all)
     }
 
     async fn named(&self, name: &str) -> Result<QueueFigures, TransportError> {
@@ -124,6 +138,13 @@ impl Looks for RedisLook {
 
     fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<QueueFigures, TransportError>> {
         Box::pin(self.named(name))
+    }
+
+    fn workers<'a>(
+        &'a self,
+        queues: &'a [String],
+    ) -> BoxFuture<'a, Result<Option<Vec<WorkerFigures>>, TransportError>> {
+        Box::pin(async move { self.readers(queues).await.map(Some) })
     }
 
     fn pile(&self, queue: &str, dead: Option<&str>) -> Box<dyn Pile> {
@@ -235,15 +256,24 @@ impl RedisPile {
         Ok(self.range(&dead, id.as_str(), id.as_str(), 1).await?.into_iter().next())
     }
 
+    /// The fields of a letter, as they stand there.
+    async fn fields(&self, dead: &str, id: &LetterId) -> Result<Option<Vec<Value>>, TransportError> {
+        if !is_stream(&self.link, &self.at, dead).await? {
+            return Ok(None);
+        }
+        let range = self.command(cmd("XRANGE").arg(dead).arg(id.as_str()).arg(id.as_str())).await?;
+        Ok(raw(range).into_iter().next().map(|(_, fields)| fields))
+    }
+
     async fn take(&self, id: &LetterId, back: bool) -> Result<bool, TransportError> {
         if !is_entry(id.as_str()) {
             return Ok(false);
         }
         let (stream, dead) = self.names().await?;
-        let Some(letter) = self.range(&dead, id.as_str(), id.as_str(), 1).await?.into_iter().next() else {
-            return Ok(false);
-        };
-        let fields = if back { fields(&DeadLetterRecord::revive(letter.packet)) } else { Vec::new() };
+        let Some(entry) = self.fields(&dead, id).await? else { return Ok(false) };
+        // What others have written stays as they have: it need be no UTF-8.
+        let revived = || DeadLetterRecord::revive(read_entry(id.as_str(), entry.clone()));
+        let fields = if back { fields_beside(&revived(), &entry) } else { Vec::new() };
         let keys = [dead.as_str(), &stream];
         let lent = u64::try_from(LENT.as_millis()).unwrap_or(u64::MAX);
         let add = |call: &mut Cmd| {

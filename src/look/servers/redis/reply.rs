@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::redis::Value;
 
-use crate::look::QueueFigures;
+use crate::look::{QueueFigures, WorkerFigures, process_of};
 use crate::transport::Packet;
 use crate::transport::redis::{bytes, read_entry, text};
 
@@ -87,15 +87,37 @@ impl Stream {
     }
 }
 
-/// Entries, as `XRANGE` lists them.
-pub(super) fn entries(value: Value) -> Vec<(String, Packet)> {
+/// Who reads a stream, as `workers.lua` says.
+pub(super) fn workers(value: Value, stream: &str) -> Vec<WorkerFigures> {
+    let workers = array(value).into_iter().filter_map(|worker| {
+        let mut parts = array(worker).into_iter();
+        let (group, name) = (word(parts.next())?, word(parts.next())?);
+        let queue = if group == stream { stream.to_owned() } else { format!("{stream}/{group}") };
+        let mut figures = WorkerFigures::of(queue);
+        (figures.process, figures.name, figures.count) = (process_of(&name), Some(name), 1);
+        figures.in_flight = count(parts.next());
+        figures.idle = count(parts.next()).map(Duration::from_millis);
+        Some(figures)
+    });
+    workers.collect()
+}
+
+/// Entries with their fields, as `XRANGE` lists them.
+pub(super) fn raw(value: Value) -> Vec<(String, Vec<Value>)> {
     let entries = array(value).into_iter().filter_map(|entry| {
         let mut parts = array(entry).into_iter();
-        let id = word(parts.next())?;
-        let packet = read_entry(&id, array(parts.next()?));
-        Some((id, packet))
+        Some((word(parts.next())?, array(parts.next()?)))
     });
     entries.collect()
+}
+
+/// Entries, as `XRANGE` lists them.
+pub(super) fn entries(value: Value) -> Vec<(String, Packet)> {
+    let packet = |(id, fields): (String, Vec<Value>)| {
+        let packet = read_entry(&id, fields);
+        (id, packet)
+    };
+    raw(value).into_iter().map(packet).collect()
 }
 
 /// What `XREAD` returns of one stream.
@@ -129,9 +151,27 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_is_told_by_its_group_and_its_process() {
+        let ours = format!("convoke-4711-{:032x}", 7);
+        let worker = |group: &str, name: &str, numbers: [i64; 2]| {
+            Value::Array([bulk(group), bulk(name)].into_iter().chain(numbers.map(Value::Int)).collect())
+        };
+        let all = vec![worker("orders", &ours, [3, 1500]), worker("billing", "other", [0, 20])];
+        let workers = workers(Value::Array(all), "orders");
+        let [one, other] = &workers[..] else { panic!("{workers:?}") };
+        assert_eq!((one.queue.as_str(), one.process, one.in_flight), ("orders", Some(4711), Some(3)));
+        assert_eq!((one.idle, one.count), (Some(Duration::from_millis(1500)), 1));
+        assert_eq!(
+            (other.queue.as_str(), other.process, other.name.as_deref()),
+            ("orders/billing", None, Some("other"))
+        );
+    }
+
+    #[test]
     fn an_answer_that_makes_no_sense_is_none() {
         for value in [Value::Nil, Value::Int(1), Value::Array(Vec::new()), Value::Array(vec![bulk("x")])] {
             assert!(Stream::read(value.clone()).is_none());
+            assert!(workers(value.clone(), "x").is_empty());
             assert!(entries(value.clone()).is_empty() && news(value).is_empty());
         }
     }

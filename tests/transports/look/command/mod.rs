@@ -6,5 +6,9 @@
 pub(crate) mod binary;
 /// Queues and their dead letters: one table of what has to hold, for each server.
 mod queues;
+/// Servers that fall silent, and such as only read.
+mod faults;
+/// How fast letters go back.
+mod rates;
 /// Jobs, durable rounds, stores and tables.
 mod works;

@@ -34,24 +34,24 @@ struct Wants {
 }
 
 /// A queue that nobody else has.
-fn unlike_any_other() -> String {
+pub(super) fn unlike_any_other() -> String {
     format!("orders-{}", convoke::Uuid::now_v7().simple())
 }
 
-fn packet(name: &str, number: u64) -> Packet {
+pub(super) fn packet(name: &str, number: u64) -> Packet {
     let mut packet = Wire::camel().write(&Envelope::new(Metadata::new(name.to_owned()), json!({"id": number})));
     packet.key = Some(format!("key-{}", number % 3));
     packet
 }
 
-async fn publish(queue: &AnyQueue, packets: &[Packet]) {
+pub(super) async fn publish(queue: &AnyQueue, packets: &[Packet]) {
     for taken in queue.publish(packets).await {
         taken.unwrap();
     }
 }
 
 /// Has all that waits die, as a worker does.
-async fn kill_all(queue: &mut AnyQueue, most: usize) {
+pub(super) async fn kill_all(queue: &mut AnyQueue, most: usize) {
     queue.open(most).await.unwrap();
     let (end, mut died) = (Instant::now() + LONG, 0);
     while died < most {
@@ -65,7 +65,7 @@ async fn kill_all(queue: &mut AnyQueue, most: usize) {
 }
 
 /// What waits, acknowledged.
-async fn take(queue: &mut AnyQueue, most: usize) -> Vec<Packet> {
+pub(super) async fn take(queue: &mut AnyQueue, most: usize) -> Vec<Packet> {
     queue.open(most).await.unwrap();
     let (end, mut all) = (Instant::now() + LONG, Vec::new());
     while all.len() < most && Instant::now() < end {
@@ -78,7 +78,7 @@ async fn take(queue: &mut AnyQueue, most: usize) -> Vec<Packet> {
     all
 }
 
-fn number(packet: &Packet) -> u64 {
+pub(super) fn number(packet: &Packet) -> u64 {
     serde_json::from_slice::<Value>(&packet.body).unwrap()["payload"]["id"].as_u64().unwrap()
 }
 

@@ -58,17 +58,17 @@ async fn rounds_are_looked_at_and_aborted<D: RoundDatabase>(db: &D, url: &str) {
     let text = document(&["rounds", "why", url, "7", "--text", "--json"]).await;
     assert_eq!(text["rounds"][0]["round"], json!(other), "{text}");
 
-    let twice = refused(&["rounds", "abort", url, "7", "--reason", "no", "--by", "chair"]).await;
+    let twice = refused(&["rounds", "abort", url, "7", "--reason", "no", "--by", "chair", "--yes"]).await;
     assert!(twice.contains("--text"), "{twice}");
-    let by_nobody = refused(&["rounds", "abort", url, "7", "--text", "--reason", "no", "--by", "ops"]).await;
+    let by_nobody = refused(&["rounds", "abort", url, "7", "--text", "--reason", "no", "--by", "ops", "--yes"]).await;
     assert!(by_nobody.contains("`ops` may not abort") && by_nobody.contains("`chair`"), "{by_nobody}");
     let aborted =
-        document(&["rounds", "abort", url, "7", "--text", "--reason", "it was withdrawn", "--by", "chair", "--json"])
+        document(&["rounds", "abort", url, "7", "--text", "--reason", "withdrawn", "--by", "chair", "--yes", "--json"])
             .await;
     assert_eq!(aborted["round"], json!(other));
     // Who waits for it in another process is told.
     let outcome = board.outcome(other).await.unwrap();
-    assert!(outcome.is_cancelled() && outcome.to_string().contains("it was withdrawn"), "{outcome}");
+    assert!(outcome.is_cancelled() && outcome.to_string().contains("withdrawn"), "{outcome}");
     let past = lines(&["rounds", "history", url, "7", "--text", "--json"]).await;
     assert_eq!((past.len(), &past[0]["state"]), (1, &json!("cancelled")));
     let finance = Emitter::join(&board, "finance").await.unwrap();

@@ -78,16 +78,17 @@ impl Chosen {
         }
     }
 
-    /// In words, behind `deletes`.
-    pub(super) fn told(&self) -> String {
+    /// In words, behind `deletes`; with their number, if somebody has counted them.
+    pub(super) fn told(&self, count: Option<&str>) -> String {
+        let all = count.map_or_else(|| "all dead letters".to_owned(), |count| format!("all {count} dead letters"));
         match self {
             Self::These(ids) if ids.len() == 1 => "one dead letter".to_owned(),
             Self::These(ids) => format!("{} dead letters", ids.len()),
             Self::Which(which) => match (&which.event, &which.key) {
-                (None, None) => "all dead letters".to_owned(),
-                (Some(event), None) => format!("all dead letters of {}", shown(event)),
-                (None, Some(_)) => "all dead letters of that key".to_owned(),
-                (Some(event), Some(_)) => format!("all dead letters of {} of that key", shown(event)),
+                (None, None) => all,
+                (Some(event), None) => format!("{all} of {}", shown(event)),
+                (None, Some(_)) => format!("{all} of that key"),
+                (Some(event), Some(_)) => format!("{all} of {} of that key", shown(event)),
             },
         }
     }

@@ -19,12 +19,13 @@ Examples:
   convoke dead list --context shop --event OrderPlaced --limit 20
   convoke dead list redis://localhost#orders --json  # a line for each
 
-BEHIND: how many are parked behind a letter that stays in its place, for they have its key. On RabbitMQ
-and SQS a letter is received to be read, and given back.
+BEHIND: how many are parked behind a letter that stays in its place, for they
+have its key. On RabbitMQ and SQS a letter is received to be read, and given
+back.
 ";
 
 /// How many letters are asked for at a time.
-const PAGE: usize = 500;
+const PAGE: usize = 1_000;
 
 /// Lists dead letters: why they died, when, and after how many attempts
 #[derive(Args, Debug)]

@@ -22,9 +22,10 @@ Examples:
   convoke dead redrive --context shop --event OrderPlaced --rate 50
   convoke dead redrive --context shop --all --yes
 
-Letters go back in the order in which they died, so that each key keeps its order. Their attempts count
-from 1. It can be interrupted: the letter that has begun is done, the rest stays, and the same command
-goes on. On RabbitMQ and SQS a letter that is cut off on its way may be in both queues.
+Letters go back in the order in which they died, so that each key keeps its
+order. Their attempts count from 1. It can be interrupted: the letter that has
+begun is done, the rest stays, and the same command goes on. On RabbitMQ and SQS
+a letter that is cut off on its way may be in both queues.
 ";
 
 /// Gives dead letters another chance, in their order

@@ -17,7 +17,8 @@ Examples:
   convoke dead show sqlite:shop.db#orders 7
   convoke dead show --context shop 7 --reveal
 
-A payload is shown if its event says that it contains no personal data; --reveal shows all.
+A payload is shown if its event says that it contains no personal data; --reveal
+shows all.
 ";
 
 /// Shows one dead letter: the chain of its errors, and what it carries

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use convoke::look::{Letter, LetterId, Letters};
-use convoke::transport::ErrorKind;
+use convoke::transport::{ErrorKind, TransportError};
 use tokio::time::{Instant, sleep_until};
 
 use super::chosen::{Chosen, Which};
@@ -46,11 +46,7 @@ impl Deed {
         }
     }
 
-    async fn to(
-        self,
-        letters: &Letters,
-        id: &LetterId,
-    ) -> std::result::Result<bool, convoke::transport::TransportError> {
+    async fn to(self, letters: &Letters, id: &LetterId) -> std::result::Result<bool, TransportError> {
         match self {
             Self::Redrive => letters.redrive(id).await,
             Self::Discard => letters.discard(id).await,
@@ -154,7 +150,7 @@ impl Sweep<'_> {
         let mut is_refused = false;
         let deed = async {
             let done = self.deed.to(self.letters, id).await;
-            is_refused = done.as_ref().is_err_and(|error| error.kind() != ErrorKind::Unreachable);
+            is_refused = done.as_ref().is_err_and(is_refusal);
             done
         };
         let done = self.at.patience.of(&self.at.who, deed).await;
@@ -168,6 +164,11 @@ impl Sweep<'_> {
         }
         Ok(done)
     }
+}
+
+/// Whether a letter is where it was. Of a server that has not answered, or not in time, nobody knows.
+fn is_refusal(error: &TransportError) -> bool {
+    error.kind() != ErrorKind::Unreachable || error.to_string().contains("nothing was written")
 }
 
 fn to_go_on(error: Error) -> Error {

@@ -16,10 +16,11 @@ use crate::writing::{Act, Count};
 const EXAMPLES: &str = "\
 Examples:
   convoke rounds abort sqlite:shop.db 7 --reason 'the order was withdrawn'
-  convoke rounds abort --context shop 7 --reason 'it hangs' --by legal --broker approvals
+  convoke rounds abort --context shop 7 --reason 'it hangs' --by legal --yes
 
-The round is cancelled for everyone, and its consumers hear of that. The rules of a broker may say who
-alone aborts its rounds: --by is who does, and stands in the outcome.
+It asks first: the round is cancelled for everyone, for good, and its consumers
+hear of that. The rules of a broker may say who alone aborts its rounds: --by is
+who does, and stands in the outcome.
 ";
 
 /// Cancels the round of a key for everyone
@@ -50,7 +51,8 @@ impl Abort {
         }
         // Keys and reasons may be personal.
         let what = json!({ "by": self.by });
-        let act = Act { command: "rounds abort", what, yes: self.consent.yes, asks: None };
+        let asks = "`rounds abort` cancels the round for everyone, for good";
+        let act = Act { command: "rounds abort", what, yes: self.consent.yes, asks: Some(asks) };
         let mut aborted = None;
         act.run(terminal, &place, |count| {
             aborted = Some(run(async |stop| stop.or(self.abort(&place, &typed, count)).await)?);

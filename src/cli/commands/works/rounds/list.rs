@@ -21,8 +21,9 @@ Examples:
   convoke rounds list --context shop --broker approvals --limit 20
   convoke rounds list redis://localhost --json  # a line for each
 
-OPEN: since when. DUE: until its next deadline; -3m is one that nobody has closed in time. A broker with a
-colon in its name is one that Convoke keeps for itself: tasks:together has batches of tasks.
+OPEN: since when. DUE: until its next deadline; -3m is one that nobody has
+closed in time. A broker with a colon in its name is one that Convoke keeps for
+itself: tasks:together has batches of tasks.
 ";
 
 /// How many rounds are asked for at a time.

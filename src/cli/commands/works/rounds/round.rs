@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::error::{cut, shown, told};
 use crate::terminal::Column;
-use crate::view::{UNKNOWN, age, instant};
+use crate::view::{UNKNOWN, age, instant, round_key, round_state};
 
 /// Of those that are open.
 pub(super) const OPEN: [Column; 6] = [
@@ -21,10 +21,11 @@ pub(super) const OPEN: [Column; 6] = [
 ];
 
 /// Of those of one key.
-pub(super) const PAST: [Column; 5] = [
+pub(super) const PAST: [Column; 6] = [
     Column::text("BROKER"),
     Column::number("ROUND"),
     Column::whole("OPENED"),
+    Column::whole("CLOSED"),
     Column::whole("STATE"),
     Column::text("HOW"),
 ];
@@ -33,23 +34,7 @@ pub(super) const PAST: [Column; 5] = [
 const ROW: usize = 300;
 
 fn key_of(round: &DurableRound) -> String {
-    match &round.key {
-        Some(RoundKey::Text(text)) if text.is_empty() => "''".to_owned(),
-        Some(RoundKey::Text(text)) => shown(text),
-        Some(key) => key.to_string(),
-        None => UNKNOWN.to_owned(),
-    }
-}
-
-fn state_of(round: &DurableRound) -> &'static str {
-    match &round.state {
-        DurableState::Awaited => "awaited",
-        DurableState::Open => "open",
-        DurableState::Aside(_) => "aside",
-        DurableState::Resolved => "resolved",
-        DurableState::Cancelled(_) => "cancelled",
-        _ => UNKNOWN,
-    }
+    shown(&round_key(round))
 }
 
 fn names(names: &[Arc<str>]) -> String {
@@ -80,7 +65,7 @@ pub(super) fn open_row(broker: &str, round: &DurableRound) -> Vec<String> {
         key_of(round),
         age(ago(round.opened).or(Some(Duration::ZERO))),
         due(round),
-        state_of(round).to_owned(),
+        round_state(round).to_owned(),
         missing,
     ]
 }
@@ -95,9 +80,18 @@ pub(super) fn past_row(broker: &str, round: &DurableRound) -> Vec<String> {
         shown(broker),
         round.round.to_string(),
         time(round.opened).unwrap_or_else(|| UNKNOWN.to_owned()),
-        state_of(round).to_owned(),
+        closed(round).unwrap_or_default(),
+        round_state(round).to_owned(),
         how,
     ]
+}
+
+/// When it closed, if it is over.
+fn closed(round: &DurableRound) -> Option<String> {
+    match round.state {
+        DurableState::Resolved | DurableState::Cancelled(_) => time(round.due),
+        _ => None,
+    }
 }
 
 fn time(time: SystemTime) -> Option<String> {
@@ -118,7 +112,7 @@ pub(super) fn lines(broker: &str, round: &DurableRound) -> String {
     };
     add("key", &key);
     add("round", &round.round.to_string());
-    add("state", state_of(round));
+    add("state", round_state(round));
     let opened = time(round.opened).unwrap_or_else(|| UNKNOWN.to_owned());
     add("opened", &format!("{opened}, {} ago", age(ago(round.opened).or(Some(Duration::ZERO)))));
     let deadline = time(round.due).unwrap_or_else(|| UNKNOWN.to_owned());
@@ -157,6 +151,7 @@ pub(super) fn json_of(broker: &str, round: &DurableRound) -> Value {
     json!({
         "abortedBy": round.aborted_by,
         "broker": broker,
+        "closed": closed(round),
         "due": time(round.due),
         "kept": round.kept,
         "key": round.key,
@@ -165,6 +160,6 @@ pub(super) fn json_of(broker: &str, round: &DurableRound) -> Value {
         "opened": time(round.opened),
         "reason": reason,
         "round": round.round,
-        "state": state_of(round),
+        "state": round_state(round),
     })
 }

@@ -19,7 +19,8 @@ Examples:
   convoke rounds why --context shop order-7 --broker approvals
   convoke rounds why redis://localhost 7 --text
 
-A number and the text of its digits are two keys: both are looked for, and --text means the text.
+A number and the text of its digits are two keys: both are looked for, and
+--text means the text.
 ";
 
 /// Says why the round of a key is not over: since when it is open, and for whom it waits

@@ -37,6 +37,9 @@ fn how(status: &JobStatus) -> String {
     if let Some(waited) = status.waited() {
         how.push(format!("due for {}", age(Some(waited))));
     }
+    if let Some(due) = status.last_due().filter(|_| status.state().is_over()) {
+        how.push(format!("{} ago", age(Some(due))));
+    }
     let (text, fraction) = progress(status);
     let said: Vec<String> = fraction.into_iter().chain(text.map(|text| cut(text, ROW))).collect();
     if !said.is_empty() {
@@ -71,6 +74,9 @@ pub(super) fn lines(id: JobId, status: &JobStatus, steps: &[JobStep], reveal: bo
     }
     if let Some(waited) = status.waited() {
         add("due", &format!("for {}", age(Some(waited))));
+    }
+    if let Some(due) = status.last_due() {
+        add("last due", &format!("{} ago", age(Some(due))));
     }
     let (text, fraction) = progress(status);
     if text.is_some() || fraction.is_some() {
@@ -114,6 +120,7 @@ pub(super) fn json_of(id: JobId, status: &JobStatus, steps: Option<&[JobStep]>, 
     add("attempts", json!(status.attempts()));
     add("dueInSeconds", json!(seconds(status.due_in())));
     add("id", json!(id));
+    add("lastDueSeconds", json!(seconds(status.last_due())));
     add("isCancelled", json!(status.is_cancelled()));
     add("progress", json!({ "fraction": fraction, "text": text }));
     add("queue", json!(status.queue()));

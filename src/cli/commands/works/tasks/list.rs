@@ -19,8 +19,9 @@ Examples:
   convoke tasks list --context shop --state waiting --limit 20
   convoke tasks list postgres://localhost/shop --json  # a line for each
 
-Jobs that run come first, then those that wait, those that are due later, and what has ended. HOW tells
-how far one that runs is, since when one has been due, and why the last attempt has failed.
+Jobs that run come first, then those that wait, those that are due later, and
+what has ended. HOW tells how far one that runs is, since when one has been due,
+how long ago the last attempt was due of one that has ended, and why it failed.
 ";
 
 /// How many jobs are asked for at a time.

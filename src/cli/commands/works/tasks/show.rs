@@ -15,8 +15,8 @@ Examples:
   convoke tasks show sqlite:shop.db 1767323045000000
   convoke tasks show --context shop 1767323045000000 --reveal
 
-A task does not say whether its payload is personal: --reveal shows it, and what its steps and its
-function have come to.
+A task does not say whether its payload is personal: --reveal shows it, and what
+its steps and its function have come to.
 ";
 
 /// Shows one job: its attempts, its last error, its steps, and how far it is
