@@ -17,11 +17,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod gate;
+mod view;
 mod shown;
 mod sight;
+mod assets;
+mod gate;
+mod frame;
+mod pages;
+mod live;
 mod scope;
+mod serve;
 
 pub use gate::{Allowed, Person};
 pub use scope::{Console, routes, scope};
-pub use shown::Shown;
+pub use serve::{Serve, ServeError, Serving, serve};
+pub use shown::{Followers, Shown};

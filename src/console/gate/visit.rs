@@ -5,7 +5,9 @@ use std::future::{Ready, ready};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, error};
 
+use super::audit::{Entry, Unnoted};
 use super::person::Person;
+use crate::assets;
 use crate::shown::Shown;
 use crate::sight::Sight;
 
@@ -26,6 +28,10 @@ pub(crate) struct Visit {
     pub(crate) sight: Sight,
     /// Where in the console this is, behind `base`: `/queues`.
     pub(crate) path: String,
+    /// What stands behind its `?`, as it came.
+    pub(crate) query: String,
+    /// Its lines in the audit log, if it is a write and there is a log.
+    pub(super) entry: Option<Entry>,
 }
 
 impl Visit {
@@ -37,6 +43,27 @@ impl Visit {
     /// Whether forms that write may be shown.
     pub(crate) fn operates(&self) -> bool {
         self.person.may_operate()
+    }
+
+    /// The path of a file that goes with the pages: `console.css`, `htmx.js`.
+    pub(crate) fn asset(&self, name: &str) -> String {
+        format!("{}/assets/{}", self.base, assets::named(name))
+    }
+
+    /// Notes what a write is about, before it is done, and what has come of it: a verb and the name of a queue, a task or a broker. No
+    /// key and no payload. That it was begun, by whom and from where, and how it ended, is noted by the gate.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be noted: then it must not be done.
+    pub(crate) async fn wrote(&self, what: &str, of: &str) -> Result<(), Unnoted> {
+        log::info!(
+            target: "convoke::console", "`{}`: {} {}", self.person.name().escape_debug(), what.escape_debug(), of.escape_debug()
+        );
+        match &self.entry {
+            Some(entry) => entry.note(what, of).await,
+            None => Ok(()),
+        }
     }
 }
 

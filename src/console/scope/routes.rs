@@ -14,14 +14,17 @@ impl Routes {
         Self { scope: web::scope(path), list: Vec::new() }
     }
 
-    /// Has a page answer GET and HEAD.
+    /// Has a page answer GET and HEAD. The first, "", answers to the path of the scope with and without a `/` behind it.
     pub(crate) fn get<F, Args>(&mut self, path: &'static str, page: F)
     where
         F: Handler<Args>,
         Args: FromRequest + 'static,
         F::Output: Responder + 'static,
     {
-        self.route("GET", path, guard::Any(guard::Get()).or(guard::Head()), page);
+        if path.is_empty() {
+            self.route("GET", "/", reads(), page.clone());
+        }
+        self.route("GET", path, reads(), page);
     }
 
     /// Has a write answer POST: a form, of which the gate has looked at everything but its fields.
@@ -48,4 +51,8 @@ impl Routes {
     pub(super) fn into_parts(self) -> (Scope, Vec<(&'static str, &'static str)>) {
         (self.scope, self.list)
     }
+}
+
+fn reads() -> impl Guard {
+    guard::Any(guard::Get()).or(guard::Head())
 }
