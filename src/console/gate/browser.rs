@@ -43,7 +43,8 @@ impl Browser {
         if !self.is_new {
             return None;
         }
-        let text = format!("{NAME}={}; Path={}; HttpOnly; SameSite=Lax", self.id, if base.is_empty() { "/" } else { base });
+        let text =
+            format!("{NAME}={}; Path={}; HttpOnly; SameSite=Lax", self.id, if base.is_empty() { "/" } else { base });
         HeaderValue::from_str(&text).ok()
     }
 }

@@ -52,7 +52,9 @@ impl Form {
             let text = "a write is a form: application/x-www-form-urlencoded";
             return Err(Denied::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
         }
-        let form = std::str::from_utf8(&bytes).ok().and_then(|text| web::Query::<Vec<(String, String)>>::from_query(text).ok());
+        let form = std::str::from_utf8(&bytes)
+            .ok()
+            .and_then(|text| web::Query::<Vec<(String, String)>>::from_query(text).ok());
         let Some(form) = form else { return Err(Denied::new(StatusCode::BAD_REQUEST, "the form is none")) };
         request.set_payload(Payload::from(bytes));
         Ok(Self(form.into_inner()))

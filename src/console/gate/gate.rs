@@ -66,11 +66,7 @@ impl Gate {
         }
     }
 
-    async fn answer(
-        &self,
-        request: ServiceRequest,
-        next: Next<BoxBody>,
-    ) -> Result<ServiceResponse<BoxBody>, Error> {
+    async fn answer(&self, request: ServiceRequest, next: Next<BoxBody>) -> Result<ServiceResponse<BoxBody>, Error> {
         let (host, visit) = match self.visit(&request) {
             Ok(found) => found,
             Err(denied) => return Ok(request.into_response(denied.response())),
@@ -89,8 +85,9 @@ impl Gate {
         };
         if !self.hosts.has(&host) {
             let text = format!("this console does not answer to the host {}", host.text());
-            return Err(Denied::new(StatusCode::FORBIDDEN, text)
-                .hint("An application names the hosts of its console by `.hosts([…])`, and `convoke console` by --host"));
+            return Err(Denied::new(StatusCode::FORBIDDEN, text).hint(
+                "An application names the hosts of its console by `.hosts([…])`, and `convoke console` by --host",
+            ));
         }
         let person = match &self.allow {
             Some(allow) => match allow(request.request()) {
@@ -149,7 +146,8 @@ impl Gate {
 fn of_this_machine(request: &ServiceRequest, host: &Host) -> Result<Person, Denied> {
     let is_near = request.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     // Older proxies say nothing of themselves, but speak as no browser does.
-    let is_passed_on = request.version() < Version::HTTP_11 || PROXIES.iter().any(|name| request.headers().contains_key(*name));
+    let is_passed_on =
+        request.version() < Version::HTTP_11 || PROXIES.iter().any(|name| request.headers().contains_key(*name));
     if is_near && host.is_loopback() && !is_passed_on {
         return Ok(Person::named("this machine"));
     }

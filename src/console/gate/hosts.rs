@@ -100,7 +100,9 @@ impl Hosts {
         match self {
             Self::Loopback => host.is_loopback(),
             Self::Numbers => host.is_loopback() || host.address().is_some(),
-            Self::Named(all) => all.iter().any(|it| it.name == host.name && (it.port.is_none() || it.port == host.port)),
+            Self::Named(all) => {
+                all.iter().any(|it| it.name == host.name && (it.port.is_none() || it.port == host.port))
+            }
         }
     }
 }
@@ -111,7 +113,9 @@ mod tests {
 
     #[test]
     fn a_host_is_read_or_refused() {
-        for text in ["", ":80", "a:b", "user@localhost", "localhost:", "localhost:99999", "a b", "[::1", "localhost/", "::1"] {
+        for text in
+            ["", ":80", "a:b", "user@localhost", "localhost:", "localhost:99999", "a b", "[::1", "localhost/", "::1"]
+        {
             assert_eq!(Host::read(text), None, "{text}");
         }
         for (text, name) in [("LOCALHOST:1", "localhost:1"), ("localhost.", "localhost"), ("[::1]:7", "[::1]:7")] {
@@ -124,7 +128,15 @@ mod tests {
         for text in ["localhost", "a.localhost:1", "127.0.0.1", "127.8.8.8:9", "[::1]", "[::ffff:127.0.0.1]:1"] {
             assert!(Hosts::Loopback.has(&Host::read(text).unwrap()), "{text}");
         }
-        for text in ["shop.example", "localhost.shop.example", "127.0.0.1.shop.example", "0.0.0.0", "10.0.0.1", "[::]", "0x7f.1"] {
+        for text in [
+            "shop.example",
+            "localhost.shop.example",
+            "127.0.0.1.shop.example",
+            "0.0.0.0",
+            "10.0.0.1",
+            "[::]",
+            "0x7f.1",
+        ] {
             assert!(!Hosts::Loopback.has(&Host::read(text).unwrap()), "{text}");
         }
         assert!(Hosts::Numbers.has(&Host::read("10.0.0.1:80").unwrap()));

@@ -34,7 +34,6 @@ mod audit;
 mod gate;
 mod writing;
 
-pub use person::{Allowed, Person};
 pub(crate) use audit::{Log, Unnoted, check};
 pub(crate) use browser::cookies;
 pub(crate) use denied::{Denied, page};
@@ -44,4 +43,5 @@ pub(crate) use headers::dress;
 pub(crate) use hosts::{Host, Hosts};
 pub(crate) use key::{derived, is_same, new_key};
 pub(crate) use origin::may_write;
+pub use person::{Allowed, Person};
 pub(crate) use visit::Visit;

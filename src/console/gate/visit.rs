@@ -74,6 +74,8 @@ impl FromRequest for Visit {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let visit = request.extensions().get::<Self>().cloned();
-        ready(visit.ok_or_else(|| error::ErrorInternalServerError("a page of the console is reached by its gate alone")))
+        ready(
+            visit.ok_or_else(|| error::ErrorInternalServerError("a page of the console is reached by its gate alone")),
+        )
     }
 }

@@ -46,7 +46,8 @@ impl Gate {
             }
         };
         if let Some(entry) = entry {
-            let status = answer.as_ref().map_or_else(|error| error.as_response_error().status_code(), ServiceResponse::status);
+            let status =
+                answer.as_ref().map_or_else(|error| error.as_response_error().status_code(), ServiceResponse::status);
             if let Err(error) = entry.end(status).await {
                 log::error!(target: "convoke::console", "how a write ended is not noted ({status}): {error}");
             }
@@ -55,7 +56,12 @@ impl Gate {
     }
 
     /// Everything that comes before it is done.
-    async fn allowed(&self, request: &mut ServiceRequest, mut visit: Visit, host: &Host) -> Result<Visit, HttpResponse> {
+    async fn allowed(
+        &self,
+        request: &mut ServiceRequest,
+        mut visit: Visit,
+        host: &Host,
+    ) -> Result<Visit, HttpResponse> {
         let refused = |person: &str, why: &str| {
             log::warn!(target: "convoke::console", "a write of `{}` was refused: {why}", person.escape_debug());
             Denied::new(StatusCode::FORBIDDEN, why)
@@ -70,7 +76,8 @@ impl Gate {
         let browser = Browser::of(request.headers());
         let token = browser.as_ref().and_then(|browser| browser.token(&visit.person));
         if write == Write::WithToken && !token.as_ref().is_some_and(|token| is_same(token, form.token())) {
-            let denied = refused(&name, "its form is of another session, or of a time before the application was restarted");
+            let denied =
+                refused(&name, "its form is of another session, or of a time before the application was restarted");
             return Err(denied.hint("Load the page again, and do it from there").response());
         }
         visit.token = token.unwrap_or_default();

@@ -121,7 +121,8 @@ async fn try_password(entrance: &Entrance, request: &mut ServiceRequest) -> Resu
     may_write(request.headers(), &host).map_err(|why| Denied::new(StatusCode::FORBIDDEN, why))?;
     let form = Form::take(request).await?;
     let Ok(turn) = Arc::clone(&entrance.door.turn).try_acquire_owned() else {
-        return Err(Denied::new(StatusCode::TOO_MANY_REQUESTS, "somebody else is trying a password").hint("Try again in a second"));
+        return Err(Denied::new(StatusCode::TOO_MANY_REQUESTS, "somebody else is trying a password")
+            .hint("Try again in a second"));
     };
     if entrance.door.is_password(form.named("password")) {
         return Ok(entrance.opened());

@@ -133,12 +133,15 @@ impl Serve {
                 None => {
                     let door = Arc::clone(&door);
                     let console = console.allow(move |request| door.who(request)).signing_in_at(enter::PATH);
-                    let enter = web::resource(enter::PATH).app_data(entrance.clone()).default_service(web::to(enter::neither));
-                    app.service(enter.route(web::get().to(enter::get)).route(web::post().to(enter::post))).service(console)
+                    let enter =
+                        web::resource(enter::PATH).app_data(entrance.clone()).default_service(web::to(enter::neither));
+                    app.service(enter.route(web::get().to(enter::get)).route(web::post().to(enter::post)))
+                        .service(console)
                 }
             }
         });
-        let server = server.workers(WORKERS).disable_signals().shutdown_timeout(1).listen(listener).map_err(ServeError::Io)?;
+        let server =
+            server.workers(WORKERS).disable_signals().shutdown_timeout(1).listen(listener).map_err(ServeError::Io)?;
         Ok(Serving { url, address, server: server.run() })
     }
 }
@@ -227,8 +230,12 @@ impl fmt::Display for ServeError {
                 "{address} can be reached from elsewhere, where everybody could look: give it a password or a guard, or listen on \
                  127.0.0.1"
             ),
-            Self::Password => write!(f, "the password is too short: a console has one of {PASSWORD} characters at least"),
-            Self::Host(host) => write!(f, "`{}` is no host: write it as shop.example or shop.example:8443", host.escape_debug()),
+            Self::Password => {
+                write!(f, "the password is too short: a console has one of {PASSWORD} characters at least")
+            }
+            Self::Host(host) => {
+                write!(f, "`{}` is no host: write it as shop.example or shop.example:8443", host.escape_debug())
+            }
             Self::Audit(error) => write!(f, "the audit log cannot be written: {error}"),
             Self::Random => f.write_str("the system gives no random bytes, without which there is no key"),
             Self::Io(error) => write!(f, "the console cannot listen: {error}"),

@@ -64,7 +64,8 @@ impl Site {
                     }
                 };
                 // A stream of events has no end.
-                let is_stream = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+                let is_stream =
+                    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
                 let text = match is_stream {
                     true => String::new(),
                     false => String::from_utf8_lossy(&to_bytes(body).await.unwrap()).into_owned(),

@@ -83,7 +83,12 @@ async fn a_key_lets_one_browser_in_once_by_a_cookie_that_goes_nowhere_else() {
     assert_eq!(status(&answer), 303, "{answer}");
     let line = answer.lines().find(|line| line.starts_with("set-cookie: ")).unwrap();
     assert!(line.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{line}");
-    for wanted in ["location: /\r\n", "referrer-policy: no-referrer\r\n", "cache-control: no-store\r\n", "x-frame-options: DENY\r\n"] {
+    for wanted in [
+        "location: /\r\n",
+        "referrer-policy: no-referrer\r\n",
+        "cache-control: no-store\r\n",
+        "x-frame-options: DENY\r\n",
+    ] {
         assert!(answer.contains(wanted), "{wanted}: {answer}");
     }
     assert!(!answer.contains(url.split_once("key=").unwrap().1), "{answer}");
@@ -136,7 +141,10 @@ async fn a_password_lets_in_whoever_has_it_and_one_is_tried_at_a_time() {
         begin(serve(&Shown::new("shop"), everywhere()).as_person(person).password("correct horse").start().unwrap());
     assert!(!url.contains("key"), "{url}");
     let form = get(address, "/enter", "").await;
-    assert!(status(&form) == 200 && form.contains("type=\"password\"") && form.contains("referrer-policy: same-origin"), "{form}");
+    assert!(
+        status(&form) == 200 && form.contains("type=\"password\"") && form.contains("referrer-policy: same-origin"),
+        "{form}"
+    );
     assert!(get(address, "/", "").await.contains("href=\"/enter\""));
 
     let own = format!("Origin: http://127.0.0.1:{}\r\n", address.port());

@@ -24,7 +24,10 @@ impl Console {
         let folder = tempdir().unwrap();
         fill(folder.path());
         let mut command = Command::new(env!("CARGO_BIN_EXE_convoke"));
-        command.args(["console", "--json", "--listen", "127.0.0.1:0"]).args(words.split(' ')).current_dir(folder.path());
+        command
+            .args(["console", "--json", "--listen", "127.0.0.1:0"])
+            .args(words.split(' '))
+            .current_dir(folder.path());
         match password {
             Some(password) => command.env("CONVOKE_CONSOLE_PASSWORD", password),
             None => command.env_remove("CONVOKE_CONSOLE_PASSWORD"),
@@ -59,7 +62,8 @@ impl Console {
     fn ask(&self, line: &str, more: &str, body: &str) -> String {
         let (address, _) = self.place();
         let mut stream = TcpStream::connect(address).unwrap();
-        let head = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        let head =
+            format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
         let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
         stream.write_all(format!("{head}{kind}{more}\r\n{body}").as_bytes()).unwrap();
         let mut answer = Vec::new();
@@ -70,7 +74,8 @@ impl Console {
     /// Comes in by the key; returns the header with the cookie.
     fn entered(&self) -> String {
         let answer = self.ask(&format!("GET {}", self.place().1), "", "");
-        let line = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap_or_else(|| panic!("{answer}"));
+        let line =
+            answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap_or_else(|| panic!("{answer}"));
         format!("Cookie: {}\r\n", line.split(';').next().unwrap())
     }
 

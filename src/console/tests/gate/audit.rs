@@ -24,7 +24,10 @@ async fn who_did_what_when_and_from_where_is_noted_before_and_after() {
     let text = fs::read_to_string(&path).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let [begun, ended] = lines.as_slice() else { panic!("{text}") };
-    assert_eq!((&begun["is"], &begun["command"], &begun["who"]["person"]), (&"begun".into(), &"console".into(), &"ada".into()));
+    assert_eq!(
+        (&begun["is"], &begun["command"], &begun["who"]["person"]),
+        (&"begun".into(), &"console".into(), &"ada".into())
+    );
     assert_eq!(begun["who"]["from"], "127.0.0.1");
     assert!(begun["at"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
     assert_eq!((&ended["is"], &ended["status"], &ended["id"]), (&"refused".into(), &404.into(), &begun["id"]));

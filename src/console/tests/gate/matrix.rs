@@ -14,8 +14,7 @@ const ROLES: [&str; 5] = ["unknown", "refused", "views", "operates", "reveals"];
 /// `None` is a request without the header.
 const SITES: [Option<&str>; 5] = [None, Some("same-origin"), Some("same-site"), Some("cross-site"), Some("none")];
 
-const ORIGINS: [Option<&str>; 4] =
-    [None, Some("http://localhost:8080"), Some("http://localhost:8081"), Some("null")];
+const ORIGINS: [Option<&str>; 4] = [None, Some("http://localhost:8080"), Some("http://localhost:8081"), Some("null")];
 
 const HOSTS: [Option<&str>; 4] = [Some(HOST), Some("rebound.example:8080"), Some("127.0.0.1:8080"), None];
 
@@ -66,7 +65,8 @@ async fn nobody_comes_in_who_may_not_and_everybody_who_may() {
     assert!(routes().iter().any(|(method, _)| *method == "GET"), "there are no routes");
     // What nobody has registered is behind the gate too.
     let paths = paths.into_iter().chain(["/convoke/nothing".to_owned()]);
-    let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PURGE"].map(|name| Method::from_bytes(name.as_bytes()).unwrap());
+    let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PURGE"]
+        .map(|name| Method::from_bytes(name.as_bytes()).unwrap());
     let mut sites = Vec::new();
     for name in ROLES {
         sites.push((name, site(name).await));
@@ -140,8 +140,16 @@ fn combinations(is_read: bool) -> Vec<Combination> {
 async fn every_form_of_the_path_is_behind_the_gate() {
     let site = site("unknown").await;
     for path in [
-        "/convoke", "/convoke/", "/convoke//", "/convoke/?a=b", "/convoke/..", "/convoke/%2e%2e/convoke", "/convoke/a/b/c",
-        "/convoke/%00", "/convoke/assets/", "/convoke/assets/htmx.js",
+        "/convoke",
+        "/convoke/",
+        "/convoke//",
+        "/convoke/?a=b",
+        "/convoke/..",
+        "/convoke/%2e%2e/convoke",
+        "/convoke/a/b/c",
+        "/convoke/%00",
+        "/convoke/assets/",
+        "/convoke/assets/htmx.js",
     ] {
         let answer = site.get(path).await;
         assert!(answer.is_denied() && answer.status == 401, "{path}: {answer:?}");

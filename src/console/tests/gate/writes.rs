@@ -86,7 +86,8 @@ async fn a_write_is_a_form_of_a_bounded_size() {
     let json = here(TestRequest::post().uri(PATH)).insert_header(("sec-fetch-site", "same-origin"));
     assert_eq!(site.ask(json.set_json([7])).await.status, 415);
     let broken = here(TestRequest::post().uri(PATH)).insert_header(("sec-fetch-site", "same-origin"));
-    let broken = broken.insert_header(("content-type", "application/x-www-form-urlencoded")).set_payload(vec![0xff, 0xfe]);
+    let broken =
+        broken.insert_header(("content-type", "application/x-www-form-urlencoded")).set_payload(vec![0xff, 0xfe]);
     assert_eq!(site.ask(broken).await.status, 400);
 }
 
@@ -95,7 +96,8 @@ async fn the_guard_is_asked_each_time() {
     let is_in = Rc::new(Cell::new(true));
     let asked = Rc::clone(&is_in);
     let person = Person::named("ada").operates();
-    let allow = move |_: &actix_web::HttpRequest| if asked.get() { Allowed::As(person.clone()) } else { Allowed::Unknown };
+    let allow =
+        move |_: &actix_web::HttpRequest| if asked.get() { Allowed::As(person.clone()) } else { Allowed::Unknown };
     let site = Site::new(scope("/convoke").allow(allow)).await;
     assert_eq!(site.get("/convoke").await.status, 200);
     is_in.set(false);
