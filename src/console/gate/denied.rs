@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use askama::Template;
 
 use super::form::Fields;
+use super::visit::Visit;
 
 /// Why somebody is not let through, as a page. It needs nothing but itself, for whoever reads it may reach nothing else.
 #[derive(Clone, Debug, Template)]
@@ -43,11 +44,12 @@ impl Denied {
 #[derive(Debug, Template)]
 #[template(path = "gate/sure.html")]
 pub(super) struct Sure<'a> {
-    pub(super) base: &'a str,
+    pub(super) visit: &'a Visit,
     /// What a form says of itself in a field `asks`; or else where it goes.
     pub(super) asks: &'a str,
     pub(super) fields: Fields<'a>,
-    pub(super) token: &'a str,
+    /// The same, as they are read: the first, and cut.
+    pub(super) told: Vec<(String, String)>,
     pub(super) sure: &'a str,
 }
 

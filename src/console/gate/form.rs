@@ -18,7 +18,8 @@ const BYTES: usize = 256 * 1024;
 const TIME: Duration = Duration::from_secs(30);
 
 const TOKEN: &str = "token";
-const SURE: &str = "sure";
+/// A page of its own may ask by `sure`.
+const SURE: &str = "gate";
 const ASKS: &str = "asks";
 
 /// Its fields, without those that are the gate's own.

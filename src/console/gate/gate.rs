@@ -103,6 +103,7 @@ impl Gate {
             base,
             token: String::new(),
             production: self.is_production,
+            sure: false,
             shown: self.shown.clone(),
             sight: self.sight.clone(),
             path,

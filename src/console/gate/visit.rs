@@ -22,6 +22,8 @@ pub(crate) struct Visit {
     pub(crate) token: String,
     /// Whether a write asks back.
     pub(crate) production: bool,
+    /// Whether it is a write of which somebody was asked already, as in production.
+    pub(crate) sure: bool,
     /// What the console is told of.
     pub(crate) shown: Shown,
     /// Who asks the servers.

@@ -17,9 +17,10 @@ use super::hosts::Host;
 use super::key::{derived, is_same};
 use super::origin::{Write, may_write};
 use super::visit::Visit;
+use crate::view::shown;
 
-/// As many characters are shown of what a form asks.
-const ASKS: usize = 300;
+/// As many fields are shown of it.
+const TOLD: usize = 20;
 
 impl Gate {
     pub(super) async fn write(
@@ -84,6 +85,7 @@ impl Gate {
         if self.is_production {
             let browser = browser.as_ref().map_or("", Browser::id);
             asked(request, &visit, browser, &form)?;
+            visit.sure = true;
         }
         if let Some(log) = self.log.clone() {
             let route = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
@@ -110,8 +112,9 @@ fn asked(request: &ServiceRequest, visit: &Visit, browser: &str, form: &Form) ->
         "" => format!("Shall this be done: {}?", request.path()),
         asks => asks.to_owned(),
     };
-    let asks: String = asks.chars().take(ASKS).collect();
-    Err(Sure { base: &visit.base, asks: &asks, fields, token: &visit.token, sure: &sure }.response())
+    let told = fields.iter().filter(|(name, _)| *name != "asks").take(TOLD);
+    let told = told.map(|(name, value)| (shown(name), shown(value))).collect();
+    Err(Sure { visit, asks: &shown(&asks), told, fields, sure: &sure }.response())
 }
 
 /// Where it came from, and what a proxy says of that, which anybody may have written.

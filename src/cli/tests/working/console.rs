@@ -116,8 +116,8 @@ fn a_context_in_production_asks_back_and_its_log_tells_who() {
     let asked = console.ask("POST /nothing", &own, "id=7");
     assert!(asked.starts_with("HTTP/1.1 428 "), "{asked}");
     assert!(!console.folder().join("audit.jsonl").exists());
-    let sure = asked.split_once("name=\"sure\" value=\"").unwrap().1.split_once('"').unwrap().0;
-    let done = console.ask("POST /nothing", &own, &format!("id=7&sure={sure}"));
+    let sure = asked.split_once("name=\"gate\" value=\"").unwrap().1.split_once('"').unwrap().0;
+    let done = console.ask("POST /nothing", &own, &format!("id=7&gate={sure}"));
     assert!(done.starts_with("HTTP/1.1 404 "), "{done}");
     let text = fs::read_to_string(console.folder().join("audit.jsonl")).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

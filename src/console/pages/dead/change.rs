@@ -33,7 +33,7 @@ pub(super) async fn change(
     }
     let (deed, wanted, what) = wanted(&visit, &fields)?;
     // What is deleted is gone: that is asked everywhere, not only in production, where the gate asks.
-    if deed == Deed::Discard && !fields.is_sure(true) {
+    if deed == Deed::Discard && !visit.sure && !fields.is_sure(true) {
         let question = format!("{what} of {} will be deleted for good.", shown(&queue));
         return ask(&visit, &format!("{place}/letters"), &fields, (&question, "Delete"), &back);
     }
@@ -92,12 +92,7 @@ fn wanted(visit: &Visit, fields: &Fields) -> Result<(Deed, Wanted, String), Refu
 }
 
 /// How many there are, if a server knows: as far as a database counts is no end.
-async fn total(
-    server: &Watched,
-    connected: &convoke::look::Server,
-    queue: &str,
-    wanted: &Wanted,
-) -> Option<u64> {
+async fn total(server: &Watched, connected: &convoke::look::Server, queue: &str, wanted: &Wanted) -> Option<u64> {
     match wanted {
         Wanted::Which(which) if which.is_any() => {
             let figures = in_time(connected.queue(queue)).await.ok()?;

@@ -8,5 +8,7 @@ mod doors;
 mod writes;
 /// The audit log.
 mod audit;
+/// A write from its form to its end.
+mod done;
 /// No secret of a URL is shown anywhere.
 mod secrets;

@@ -59,19 +59,19 @@ async fn in_production_exactly_that_is_done_of_which_somebody_is_sure() {
     assert!(is_asked(&first));
     assert!(first.text.contains("Redrive 2 of &#60;orders&#62;?"), "{}", first.text);
     assert!(first.text.contains("name=\"id\" value=\"7\"") && first.text.contains("name=\"id\" value=\"8\""));
-    let sure = first.field("sure").unwrap();
+    let sure = first.field("gate").unwrap();
     let asks = ("asks", "Redrive 2 of <orders>?");
 
-    let done = site.ask(send(PATH, &[("id", "7"), ("id", "8"), asks, ("sure", sure)])).await;
+    let done = site.ask(send(PATH, &[("id", "7"), ("id", "8"), asks, ("gate", sure)])).await;
     assert_eq!(done.status, 404, "{done:?}"); // behind the gate, where nobody has a route
     for (path, fields) in [
-        (PATH, vec![("id", "7"), ("id", "9"), asks, ("sure", sure)]),
-        (PATH, vec![("id", "7"), ("id", "8"), ("id", "9"), asks, ("sure", sure)]),
-        (PATH, vec![("id", "8"), ("id", "7"), asks, ("sure", sure)]),
-        (PATH, vec![("id", "7"), ("id", "8"), asks, ("sure", "yes")]),
-        (PATH, vec![("sure", sure)]),
-        ("/convoke/nothing?queue=mails", vec![("id", "7"), ("id", "8"), asks, ("sure", sure)]),
-        ("/convoke/other?queue=orders", vec![("id", "7"), ("id", "8"), asks, ("sure", sure)]),
+        (PATH, vec![("id", "7"), ("id", "9"), asks, ("gate", sure)]),
+        (PATH, vec![("id", "7"), ("id", "8"), ("id", "9"), asks, ("gate", sure)]),
+        (PATH, vec![("id", "8"), ("id", "7"), asks, ("gate", sure)]),
+        (PATH, vec![("id", "7"), ("id", "8"), asks, ("gate", "yes")]),
+        (PATH, vec![("gate", sure)]),
+        ("/convoke/nothing?queue=mails", vec![("id", "7"), ("id", "8"), asks, ("gate", sure)]),
+        ("/convoke/other?queue=orders", vec![("id", "7"), ("id", "8"), asks, ("gate", sure)]),
     ] {
         assert!(is_asked(&site.ask(send(path, &fields)).await), "{path} {fields:?}");
     }
