@@ -31,7 +31,8 @@ const LIVE: [&[&str]; 17] = [
 fn is_live(path: &str) -> bool {
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let is = |live: &&[&str]| {
-        live.len() == segments.len() && live.iter().zip(&segments).all(|(live, segment)| *live == "*" || live == segment)
+        live.len() == segments.len()
+            && live.iter().zip(&segments).all(|(live, segment)| *live == "*" || live == segment)
     };
     LIVE.iter().any(is)
 }
@@ -56,7 +57,9 @@ mod tests {
         for live in ["", "/", "/queues", "/dead/sqlite-shop.db/sweep", "/tasks/s/job", "/events/last"] {
             assert!(is_live(live), "{live}");
         }
-        for not in ["/schemas", "/dead/s", "/dead/s/letter", "/store/s", "/queues/s", "/tasks/s/job/x", "/assets/console.css"] {
+        for not in
+            ["/schemas", "/dead/s", "/dead/s/letter", "/store/s", "/queues/s", "/tasks/s/job/x", "/assets/console.css"]
+        {
             assert!(!is_live(not), "{not}");
         }
     }

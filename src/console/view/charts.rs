@@ -25,7 +25,10 @@ impl fmt::Display for Spark {
         if self.points.len() < 2 {
             return Ok(());
         }
-        write!(f, "<svg class=\"spark\" viewBox=\"0 0 {WIDE} {HIGH}\" width=\"{WIDE}\" height=\"{HIGH}\" role=\"img\" ")?;
+        write!(
+            f,
+            "<svg class=\"spark\" viewBox=\"0 0 {WIDE} {HIGH}\" width=\"{WIDE}\" height=\"{HIGH}\" role=\"img\" "
+        )?;
         write!(f, "aria-label=\"from {least} to {most}, {last} at last\">")?;
         let step = WIDE / (self.points.len() - 1) as f64;
         let span = (most - least).max(1) as f64;
@@ -61,8 +64,15 @@ impl fmt::Display for Bar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // What is no number is none of it.
         let part = if self.part.is_finite() { self.part.clamp(0.0, 1.0) } else { 0.0 };
-        write!(f, "<svg class=\"bar\" viewBox=\"0 0 100 8\" width=\"100\" height=\"8\" preserveAspectRatio=\"none\" role=\"img\" ")?;
-        write!(f, "aria-label=\"{:.0} percent\"><rect class=\"whole\" width=\"100\" height=\"8\" rx=\"2\"/>", part * 100.0)?;
+        write!(
+            f,
+            "<svg class=\"bar\" viewBox=\"0 0 100 8\" width=\"100\" height=\"8\" preserveAspectRatio=\"none\" role=\"img\" "
+        )?;
+        write!(
+            f,
+            "aria-label=\"{:.0} percent\"><rect class=\"whole\" width=\"100\" height=\"8\" rx=\"2\"/>",
+            part * 100.0
+        )?;
         write!(f, "<rect class=\"part\" width=\"{:.1}\" height=\"8\" rx=\"2\"/></svg>", part * 100.0)
     }
 }
@@ -76,7 +86,10 @@ mod tests {
     #[test]
     fn a_line_has_a_gap_where_nothing_is_known_and_none_is_drawn_of_one_sample() {
         let line = Spark { points: vec![Some(0), Some(10), None, Some(5), Some(5)] }.to_string();
-        assert!(line.contains("<polyline points=\"0.0,22.0 30.0,2.0\"/><polyline points=\"90.0,12.0 120.0,12.0\"/></svg>"), "{line}");
+        assert!(
+            line.contains("<polyline points=\"0.0,22.0 30.0,2.0\"/><polyline points=\"90.0,12.0 120.0,12.0\"/></svg>"),
+            "{line}"
+        );
         assert!(line.contains("aria-label=\"from 0 to 10, 5 at last\""), "{line}");
         for none in [vec![], vec![Some(7)], vec![None, None]] {
             assert_eq!(Spark { points: none }.to_string(), "");
@@ -87,7 +100,8 @@ mod tests {
 
     #[test]
     fn a_part_is_never_more_than_the_whole() {
-        for (part, width) in [(0.25, "25.0"), (7.0, "100.0"), (-1.0, "0.0"), (f64::NAN, "0.0"), (f64::INFINITY, "0.0")] {
+        for (part, width) in [(0.25, "25.0"), (7.0, "100.0"), (-1.0, "0.0"), (f64::NAN, "0.0"), (f64::INFINITY, "0.0")]
+        {
             let bar = Bar { part }.to_string();
             assert!(bar.contains(&format!("class=\"part\" width=\"{width}\"")), "{bar}");
         }

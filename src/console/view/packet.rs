@@ -163,7 +163,10 @@ mod tests {
     fn what_is_personal_is_told_of_and_not_shown() {
         let packet = packet(true);
         let seen = PacketShown::of(&packet, false);
-        assert!(seen.payload.starts_with("(hidden: ") && seen.payload.ends_with(" bytes of JSON with email, name)"), "{seen:?}");
+        assert!(
+            seen.payload.starts_with("(hidden: ") && seen.payload.ends_with(" bytes of JSON with email, name)"),
+            "{seen:?}"
+        );
         assert_eq!((seen.key.as_deref(), seen.event.as_str()), (Some("(hidden)"), "UserRegistered"));
         assert!(!format!("{seen:?}").contains("ada") && !format!("{seen:?}").contains("geheim"));
         let revealed = PacketShown::of(&packet, true);

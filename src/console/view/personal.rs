@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn an_authorization_is_hidden_wherever_it_stands() {
-        let value = json!({"a": [{"Authorization": "geheim", "ok": 1}], "db_password": "geheim", "clientSecret": ["geheim"]});
+        let value =
+            json!({"a": [{"Authorization": "geheim", "ok": 1}], "db_password": "geheim", "clientSecret": ["geheim"]});
         let value = without_authorization(value);
         assert!(!value.to_string().contains("geheim"), "{value}");
         assert_eq!(value["a"][0]["ok"], 1);

@@ -39,22 +39,18 @@ struct LetterPage<'a> {
     is_leased: bool,
 }
 
-pub(super) async fn show(
-    visit: Visit,
-    server: web::Path<String>,
-    asked: web::Query<Asked>,
-) -> Result<Html, Refused> {
+pub(super) async fn show(visit: Visit, server: web::Path<String>, asked: web::Query<Asked>) -> Result<Html, Refused> {
     let server = server_of(&visit, &server)?;
-    let id: LetterId = asked.id.parse().map_err(|error: convoke::look::InvalidLetterId| {
-        Refused::wrong(&visit, &error.to_string())
-    })?;
+    let id: LetterId =
+        asked.id.parse().map_err(|error: convoke::look::InvalidLetterId| Refused::wrong(&visit, &error.to_string()))?;
     let unanswered = |unanswered| Refused::unanswered(&visit, &unanswered);
     let letters = server.server().await.map_err(unanswered)?.letters(&asked.queue);
     let is_leased = letters.reading() == Reading::UnderALease;
     let found = in_time(letters.get(&id)).await;
     actix_web::rt::spawn(letters.close());
     let Some(letter) = found.map_err(unanswered)? else {
-        let text = format!("{} has no dead letter {id}: it was redriven or deleted, or somebody has it", told(&asked.queue));
+        let text =
+            format!("{} has no dead letter {id}: it was redriven or deleted, or somebody has it", told(&asked.queue));
         return Err(Refused::missing(&visit, &text));
     };
     let packet = PacketShown::of(&letter.packet, visit.reveals());

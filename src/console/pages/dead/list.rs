@@ -58,11 +58,7 @@ struct List<'a> {
     progress: String,
 }
 
-pub(crate) async fn show(
-    visit: Visit,
-    server: web::Path<String>,
-    asked: web::Query<Asked>,
-) -> Result<Html, Refused> {
+pub(crate) async fn show(visit: Visit, server: web::Path<String>, asked: web::Query<Asked>) -> Result<Html, Refused> {
     let server = server_of(&visit, &server)?;
     let asked = asked.into_inner();
     if asked.queue.is_empty() {
@@ -91,10 +87,7 @@ pub(crate) async fn show(
         name: shown(&asked.queue),
         queue: &asked.queue,
         rows: letters.iter().map(|letter| row(&visit, &place, &asked.queue, letter)).collect(),
-        reasons: REASONS
-            .iter()
-            .map(|(word, reason)| (*word, reason.to_string(), *word == asked.reason))
-            .collect(),
+        reasons: REASONS.iter().map(|(word, reason)| (*word, reason.to_string(), *word == asked.reason)).collect(),
         is_any: which.is_any(),
         looked: Figure::known(u64::try_from(looked).ok()),
         next: next.map(|next| asked.link(&place, &next.to_string())),
@@ -113,8 +106,7 @@ impl Asked {
     /// The same list, behind another letter.
     fn link(&self, place: &str, after: &str) -> String {
         let Self { queue, event, key, reason, error, .. } = self;
-        let asked =
-            [("queue", queue), ("event", event), ("key", key), ("reason", reason), ("error", error)];
+        let asked = [("queue", queue), ("event", event), ("key", key), ("reason", reason), ("error", error)];
         let mut asked: Vec<(&str, &str)> = asked.map(|(name, value)| (name, value.as_str())).into();
         asked.push(("after", after));
         link(place, &asked)

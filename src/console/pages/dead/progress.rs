@@ -42,7 +42,10 @@ pub(crate) async fn show(visit: Visit, server: web::Path<String>, asked: web::Qu
     let server = server_of(&visit, &server)?;
     let sweeps: Vec<SweepShown> = server.sweeps().of(&asked.queue).iter().take(SHOWN).map(SweepShown::of).collect();
     if sweeps.is_empty() {
-        return Err(Refused::missing(&visit, "nothing is done to letters of this queue, and nothing was since the start"));
+        return Err(Refused::missing(
+            &visit,
+            "nothing is done to letters of this queue, and nothing was since the start",
+        ));
     }
     let place = format!("{}/dead/{}", visit.base, server.name());
     let page = Sweeps {

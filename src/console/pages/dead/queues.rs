@@ -34,7 +34,8 @@ pub(crate) async fn show(visit: Visit) -> Result<Html, Refused> {
     let tables = said.iter().map(|(server, told)| {
         let counted = |number| Figure::counted(number, server.counts_to());
         let all = told.value.iter().flat_map(|sampled| &sampled.queues);
-        let dead = all.filter(|queue| queue.dead.is_none_or(|dead| dead > 0) || queue.parked.is_some_and(|parked| parked > 0));
+        let dead =
+            all.filter(|queue| queue.dead.is_none_or(|dead| dead > 0) || queue.parked.is_some_and(|parked| parked > 0));
         let row = |queue: &convoke::look::QueueFigures| Row {
             name: shown(&queue.name),
             dead: counted(queue.dead),

@@ -43,7 +43,8 @@ pub(super) async fn abort(
             Ok(Answer::See(link(&place, &[("broker", name), ("round", &id.get().to_string())])))
         }
         Some(other) => {
-            let text = format!("round {id} had closed at that moment, and the next one of its key was aborted: {other}");
+            let text =
+                format!("round {id} had closed at that moment, and the next one of its key was aborted: {other}");
             Err(Refused::clash(&visit, &text))
         }
         None => Err(Refused::clash(&visit, &format!("round {id} is over already"))),

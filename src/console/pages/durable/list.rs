@@ -39,11 +39,7 @@ struct Rounds<'a> {
     next: Option<String>,
 }
 
-pub(crate) async fn show(
-    visit: Visit,
-    server: web::Path<String>,
-    asked: web::Query<Asked>,
-) -> Result<Html, Refused> {
+pub(crate) async fn show(visit: Visit, server: web::Path<String>, asked: web::Query<Asked>) -> Result<Html, Refused> {
     let server = server_of(&visit, &server)?;
     let asked = asked.into_inner();
     if asked.broker.is_empty() {

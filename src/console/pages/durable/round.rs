@@ -33,11 +33,7 @@ struct RoundPage<'a> {
     history: Vec<RoundSeen>,
 }
 
-pub(crate) async fn show(
-    visit: Visit,
-    server: web::Path<String>,
-    asked: web::Query<Asked>,
-) -> Result<Html, Refused> {
+pub(crate) async fn show(visit: Visit, server: web::Path<String>, asked: web::Query<Asked>) -> Result<Html, Refused> {
     let server = server_of(&visit, &server)?;
     let id = round_id(&visit, &asked.round)?;
     let works = server.works().await.map_err(|unanswered| Refused::unanswered(&visit, &unanswered))?;

@@ -48,11 +48,16 @@ pub(crate) async fn show(visit: Visit) -> Result<Html, Refused> {
         Said { queues, tasks, rounds }
     });
     let said = said.await;
-    let mut wrong: Vec<Wrong> = visit.shown.troubles().into_iter().map(|trouble| Wrong {
-        gravity: trouble.gravity,
-        text: trouble.text,
-        link: format!("{}{}", visit.base, trouble.href),
-    }).collect();
+    let mut wrong: Vec<Wrong> = visit
+        .shown
+        .troubles()
+        .into_iter()
+        .map(|trouble| Wrong {
+            gravity: trouble.gravity,
+            text: trouble.text,
+            link: format!("{}{}", visit.base, trouble.href),
+        })
+        .collect();
     let mut cards = Vec::new();
     for (server, said) in &said {
         let card = card(&visit, server, said);
@@ -78,7 +83,8 @@ fn card(visit: &Visit, server: &Arc<Watched>, said: &Said) -> Card {
         let sum = |of: fn(&convoke::look::QueueFigures) -> Option<u64>| {
             let known: Vec<u64> = sampled.queues.iter().filter_map(of).collect();
             let is_least = known.iter().any(|number| *number >= server.counts_to());
-            let number = (!known.is_empty()).then(|| known.iter().fold(0, |sum: u64, number| sum.saturating_add(*number)));
+            let number =
+                (!known.is_empty()).then(|| known.iter().fold(0, |sum: u64, number| sum.saturating_add(*number)));
             Figure { number, is_least }
         };
         figures.push(("queues", Figure::known(u64::try_from(sampled.queues.len()).ok()), false));

@@ -79,7 +79,8 @@ pub(super) fn of_rounds(base: &str, server: &Watched, stand: &RoundsStand) -> Ve
             all.push(Wrong { gravity: 2, text, link: place.clone() });
         }
         if let Some(overdue) = broker.figures.overdue.filter(|overdue| *overdue >= LONG) {
-            let text = format!("a round of {name} is past its deadline by {}, and nobody closes it", Age(Some(overdue)));
+            let text =
+                format!("a round of {name} is past its deadline by {}, and nobody closes it", Age(Some(overdue)));
             all.push(Wrong { gravity: 2, text, link: place });
         }
     }

@@ -48,18 +48,17 @@ struct Records<'a> {
     next: Option<String>,
 }
 
-pub(crate) async fn show(
-    visit: Visit,
-    server: web::Path<String>,
-    asked: web::Query<Asked>,
-) -> Result<Html, Refused> {
+pub(crate) async fn show(visit: Visit, server: web::Path<String>, asked: web::Query<Asked>) -> Result<Html, Refused> {
     let server = server_of(&visit, &server)?;
     let asked = asked.into_inner();
     if asked.store.is_empty() {
         return Err(Refused::wrong(&visit, "no store is named: choose one on the page of stores"));
     }
     if asked.entity.is_empty() != asked.about.is_empty() {
-        return Err(Refused::wrong(&visit, "what an event is about has a kind and an id, as `Order` and `7`: give both"));
+        return Err(Refused::wrong(
+            &visit,
+            "what an event is about has a kind and an id, as `Order` and `7`: give both",
+        ));
     }
     let works = server.works().await.map_err(|unanswered| Refused::unanswered(&visit, &unanswered))?;
     let topic = if asked.topic.is_empty() { "**" } else { &asked.topic };

@@ -32,11 +32,7 @@ struct RecordPage<'a> {
     published: Ago,
 }
 
-pub(crate) async fn show(
-    visit: Visit,
-    server: web::Path<String>,
-    asked: web::Query<Asked>,
-) -> Result<Html, Refused> {
+pub(crate) async fn show(visit: Visit, server: web::Path<String>, asked: web::Query<Asked>) -> Result<Html, Refused> {
     let server = server_of(&visit, &server)?;
     let position: Position =
         asked.at.parse().map_err(|error: NoPosition| Refused::wrong(&visit, &error.to_string()))?;

@@ -50,11 +50,7 @@ impl JobPage<'_> {
     }
 }
 
-pub(crate) async fn show(
-    visit: Visit,
-    server: web::Path<String>,
-    asked: web::Query<Asked>,
-) -> Result<Html, Refused> {
+pub(crate) async fn show(visit: Visit, server: web::Path<String>, asked: web::Query<Asked>) -> Result<Html, Refused> {
     let server = server_of(&visit, &server)?;
     let id = id_of(&visit, &asked.id)?;
     let unanswered = |unanswered| Refused::unanswered(&visit, &unanswered);
@@ -66,10 +62,14 @@ pub(crate) async fn show(
         Ok(Some((status, steps)))
     });
     let Some((status, steps)) = found.await.map_err(unanswered)? else {
-        return Err(Refused::missing(&visit, &format!("there is no job {id}: what has ended is kept for a while, and then gone")));
+        return Err(Refused::missing(
+            &visit,
+            &format!("there is no job {id}: what has ended is kept for a while, and then gone"),
+        ));
     };
     let reveals = visit.reveals();
-    let payload = status.payload::<Value>().map_or_else(|_| "it is no JSON".to_owned(), |payload| guarded(&payload, reveals));
+    let payload =
+        status.payload::<Value>().map_or_else(|_| "it is no JSON".to_owned(), |payload| guarded(&payload, reveals));
     let event: Option<Value> = status.result().ok().flatten();
     let (text, fraction) = status.progress();
     let place = format!("{}/tasks/{}", visit.base, server.name());

@@ -55,7 +55,8 @@ impl Life {
         }
         let (text, fraction) = status.progress();
         if status.state() == JobState::Running && (text.is_some() || fraction.is_some()) {
-            let percent = fraction.filter(|part| part.is_finite()).map(|part| format!("{:.0} %", part.clamp(0.0, 1.0) * 100.0));
+            let percent =
+                fraction.filter(|part| part.is_finite()).map(|part| format!("{:.0} %", part.clamp(0.0, 1.0) * 100.0));
             life.add(percent.as_deref().unwrap_or("progress"), text.unwrap_or_default(), "now");
         }
         match status.state() {

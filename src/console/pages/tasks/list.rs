@@ -59,11 +59,7 @@ struct Jobs<'a> {
     next: Option<String>,
 }
 
-pub(crate) async fn show(
-    visit: Visit,
-    server: web::Path<String>,
-    asked: web::Query<Asked>,
-) -> Result<Html, Refused> {
+pub(crate) async fn show(visit: Visit, server: web::Path<String>, asked: web::Query<Asked>) -> Result<Html, Refused> {
     let server = server_of(&visit, &server)?;
     let asked = asked.into_inner();
     let state = match asked.state.as_str() {
