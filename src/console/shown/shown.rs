@@ -19,6 +19,7 @@ use super::kept::{Followers, Following, Kept};
 use super::parts::{Probe, ServicesPart, ServicesShown, SideShown};
 use super::passing::{PassedShown, Passing};
 use super::trouble::{Trouble, troubles};
+use crate::view::shown;
 
 /// What a console shows: the parts of this process, and the servers and databases that it is told of.
 ///
@@ -84,7 +85,7 @@ impl Shown {
     #[must_use]
     pub fn bus(self, bus: &EventBus) -> Self {
         let name = if bus.publisher().is_empty() { "bus" } else { bus.publisher() };
-        let name = unused(name, self.parts.buses.iter().map(|(name, _)| &**name));
+        let name = unused(&shown(name), self.parts.buses.iter().map(|(name, _)| &**name));
         self.with(|parts| parts.buses.push((name, bus.clone())))
     }
 
@@ -121,7 +122,7 @@ impl Shown {
                 }
             })
         });
-        let name = unused(name, self.parts.brokers.iter().map(|(name, _)| &**name));
+        let name = unused(&shown(name), self.parts.brokers.iter().map(|(name, _)| &**name));
         self.with(|parts| parts.brokers.push((name, asking)))
     }
 
@@ -229,7 +230,7 @@ impl Shown {
     }
 }
 
-/// A name that none of these has: the second is called `orders 2`.
+/// A name that none of these has: the second is called `orders 2`. It stands in links and forms, so it is one that can be shown.
 fn unused<'a>(name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Arc<str> {
     let mut unused = name.to_owned();
     let mut number = 1_u32;

@@ -42,7 +42,6 @@ struct DiffLine {
 struct Page<'a> {
     visit: &'a Visit,
     name: String,
-    key: &'a str,
     topic: String,
     entity: String,
     is_personal: bool,
@@ -59,7 +58,9 @@ pub(crate) async fn show_one(visit: Visit, Query(of): Query<Of>) -> Result<Html,
     let documents = visit.shown.documents();
     let mut schemas: Vec<(&EventSchema, String)> = Vec::new();
     for document in documents {
-        for schema in document.registry().iter().filter(|schema| schema.name() == of.name) {
+        for schema in
+            document.registry().iter().filter(|schema| schema.name() == of.name || shown(schema.name()) == of.name)
+        {
             // The same in several documents is one: the first that had it is named.
             if !schemas.iter().any(|(known, _)| *known == schema) {
                 let text = format!(
@@ -99,7 +100,6 @@ pub(crate) async fn show_one(visit: Visit, Query(of): Query<Of>) -> Result<Html,
     });
     let page = Page {
         name: shown(&of.name),
-        key: &of.name,
         topic: shown(after.topic()),
         entity: shown(after.entity()),
         is_personal: after.contains_personal_data(),
