@@ -103,8 +103,16 @@ async fn send(mut samples: watch::Receiver<Sample>, to: mpsc::Sender<Bytes>) {
                 sent.insert(id.clone(), text.clone());
             }
         }
-        if !chunk.is_empty() && to.send(Bytes::from(std::mem::take(&mut chunk))).await.is_err() {
-            return;
+        if !chunk.is_empty() {
+            let bytes = Bytes::from(std::mem::take(&mut chunk));
+            // A browser that takes nothing is not waited for without end.
+            let is_sent = tokio::select! {
+                sent = to.send(bytes) => sent.is_ok(),
+                () = sleep_until(end) => false,
+            };
+            if !is_sent {
+                return;
+            }
         }
         tokio::select! {
             changed = samples.changed() => if changed.is_err() { return },
