@@ -42,7 +42,10 @@ async fn all_that_is_emitted_is_seen_until_the_guard_is_dropped() {
     bus.publish_retained("a/kept", json!(1)).unwrap();
     drop(watching);
     bus.publish(Placed { id: 3 }).unwrap();
-    assert_eq!((names(&notes), bus.watchers()), (vec!["Placed".into(), "Local".into(), "a/b".into(), "a/kept".into()], 0));
+    assert_eq!(
+        (names(&notes), bus.watchers()),
+        (vec!["Placed".into(), "Local".into(), "a/b".into(), "a/kept".into()], 0)
+    );
     let notes = notes.lock().unwrap();
     assert_eq!((notes[0].payload(), notes[1].payload()), (Some(json!({ "id": 2 })), None));
     assert_eq!((notes[0].contains_personal_data(), notes[2].contains_personal_data()), (true, false));
@@ -71,7 +74,8 @@ async fn what_a_listener_emits_says_because_of_what() {
     let _chain = bus.on(move |_: &Placed| next.publish_json("orders/billed", json!(1)).map(|_| ())).unwrap();
     let (notes, _watching) = watch(&bus);
     assert!(bus.emit(Placed { id: 1 }).await.is_ok());
-    let causes: Vec<_> = notes.lock().unwrap().iter().map(|event| event.cause().map(|cause| cause.name().to_string())).collect();
+    let causes: Vec<_> =
+        notes.lock().unwrap().iter().map(|event| event.cause().map(|cause| cause.name().to_string())).collect();
     assert_eq!(causes, [None, Some("Placed".to_owned())]);
 }
 
@@ -93,7 +97,8 @@ fn what_another_thread_emits_is_seen_on_that_thread() {
         is_ready.recv().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let notes = seen.clone();
-        let _watching = bus.watch(move |event| notes.lock().unwrap().push((std::thread::current().id(), event.payload())));
+        let _watching =
+            bus.watch(move |event| notes.lock().unwrap().push((std::thread::current().id(), event.payload())));
         go.send(()).unwrap();
         let id = thread.join().unwrap();
         assert_eq!(*seen.lock().unwrap(), [(id, Some(json!({ "id": 2 })))]);

@@ -6,7 +6,8 @@ use convoke::{BudgetLeft, ServiceView, Services};
 use super::*;
 
 fn view<'a>(views: &'a [ServiceView], name: &str) -> &'a ServiceView {
-    let found = views.iter().find_map(|one| if *one.status.service == *name { Some(one) } else { find(&one.children, name) });
+    let found =
+        views.iter().find_map(|one| if *one.status.service == *name { Some(one) } else { find(&one.children, name) });
     found.unwrap_or_else(|| panic!("no {name}"))
 }
 
@@ -37,10 +38,14 @@ async fn each_has_its_place_its_changes_and_the_restarts_that_are_left() {
     let services = Services::new(&stage.bus).add(inner).add(stage.member("c")).await.unwrap();
     let tree = services.tree();
     let views = tree.look();
-    let places: Vec<_> = views.iter().map(|view| (view.status.service.to_string(), view.strategy, view.children.len())).collect();
+    let places: Vec<_> =
+        views.iter().map(|view| (view.status.service.to_string(), view.strategy, view.children.len())).collect();
     assert_eq!(places, [("inner".to_owned(), Some(Strategy::OneForAll), 2), ("c".to_owned(), None, 0)]);
     assert_eq!(changes(view(&views, "b")), "starting, running");
-    assert_eq!((left(view(&views, "inner")), left(view(&views, "b")), left(view(&views, "c"))), (Some((3, 3)), Some((2, 2)), Some((5, 5))));
+    assert_eq!(
+        (left(view(&views, "inner")), left(view(&views, "b")), left(view(&views, "c"))),
+        (Some((3, 3)), Some((2, 2)), Some((5, 5)))
+    );
 
     sleep(SECOND).await;
     stage.publish("b", Act::Panic);
@@ -48,7 +53,10 @@ async fn each_has_its_place_its_changes_and_the_restarts_that_are_left() {
     let views = tree.look();
     assert_eq!(changes(view(&views, "b")), "starting, running, restarting (panicked: as told), starting, running");
     assert_eq!(changes(view(&views, "a")), "starting, running, stopping, restarting, starting, running");
-    assert_eq!((left(view(&views, "inner")), left(view(&views, "b")), left(view(&views, "a"))), (Some((2, 3)), Some((1, 2)), Some((5, 5))));
+    assert_eq!(
+        (left(view(&views, "inner")), left(view(&views, "b")), left(view(&views, "a"))),
+        (Some((2, 3)), Some((1, 2)), Some((5, 5)))
+    );
     assert_eq!(view(&views, "b").status.restarts, 1);
 
     // A restart counts for the time in which they run.

@@ -87,6 +87,24 @@ async fn a_stream_ends_after_some_minutes_so_that_the_gate_is_asked_again() {
 }
 
 #[actix_web::test]
+async fn a_browser_that_takes_nothing_is_not_waited_for_without_end() {
+    tokio::time::pause();
+    let bus = EventBus::default();
+    let shown = Shown::new("shop").bus(&bus);
+    let streams = Streams::of(&shown).await;
+    let stream = streams.follow("/events/last%3Fbus%3Dbus").await;
+    // Each second there is more to be sent, and nobody takes it.
+    for at in 0..310 {
+        bus.publish_json("orders/placed", json!({ "at": at })).unwrap();
+        sleep(Duration::from_secs(1)).await;
+    }
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!((shown.followers().pages, bus.watchers()), (0, 0), "nothing is made for it any more");
+    drop(stream);
+    assert_eq!(shown.followers(), Default::default());
+}
+
+#[actix_web::test]
 async fn no_more_follow_than_may_and_what_is_no_page_is_not_followed() {
     tokio::time::pause();
     let bus = EventBus::default();
@@ -105,7 +123,7 @@ async fn no_more_follow_than_may_and_what_is_no_page_is_not_followed() {
     for (of, status) in [
         ("/nothing", 404),
         ("/live", 404),
-        ("", 404),
+        ("/schemas", 404),
         ("/events/dead%3Fbus%3Dbus", 404),
         ("/assets/console.css", 404),
         ("/rounds/of%3Fkey%3D%FF", 400),

@@ -63,8 +63,13 @@ async fn blocked() -> (Addr<Broker<u32>>, Blocked) {
     let arbiter = Arbiter::new();
     arbiter.spawn_fn(move || drop(told.send(Broker::<u32>::new(LONG).start())));
     let broker = address.await.unwrap();
-    // An error is the end of who blocks it.
-    arbiter.spawn_fn(move || drop(released.recv()));
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    arbiter.spawn_fn(move || {
+        drop(begun.send(()));
+        // An error is the end of who blocks it.
+        drop(released.recv());
+    });
+    begins.await.unwrap();
     (broker, Blocked { _release: release })
 }
 
