@@ -218,12 +218,6 @@ impl Shown {
         self.state.brokers.look(&self.parts.brokers).await
     }
 
-    /// Whether there is anything of this process.
-    pub(crate) fn has_process(&self) -> bool {
-        let parts = &self.parts;
-        !(parts.buses.is_empty() && parts.services.is_empty() && parts.brokers.is_empty() && parts.sides.is_empty())
-    }
-
     /// What is wrong in this process, the worst first.
     pub(crate) fn troubles(&self) -> Vec<Trouble> {
         troubles(&self.trees(), &self.buses(), &self.sides())
