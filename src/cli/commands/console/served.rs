@@ -140,6 +140,5 @@ fn refused(error: ServeError) -> Error {
         ServeError::Io(_) => Some("choose another address by --listen 127.0.0.1:0"),
         _ => None,
     };
-    let error = Error::refused(error.to_string());
-    hint.map_or(error, |hint| error.hint(hint))
+    hint.into_iter().fold(Error::refused(error.to_string()), Error::hint)
 }

@@ -16,7 +16,7 @@ use crate::filled::fill;
 struct Console {
     process: Child,
     said: Value,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Console {
@@ -41,11 +41,11 @@ impl Console {
             }
         }
         let said = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-        Self { process, said, _folder: folder }
+        Self { process, said, folder }
     }
 
     fn folder(&self) -> &Path {
-        self._folder.path()
+        self.folder.path()
     }
 
     fn url(&self) -> &str {
