@@ -378,7 +378,8 @@ pub use convoke_actors::__private;
 
 /// What the expansion of `#[derive(Task)]` names.
 #[doc(hidden)]
-pub use tasks::derived as __tasks;
+#[path = "tasks/function/derived.rs"]
+pub mod __tasks;
 
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name. So
 /// [`Supervisor`] is not in it: actix has one too, and `use convoke::Supervisor;` takes ours.

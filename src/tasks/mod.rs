@@ -58,8 +58,6 @@ pub use cron::{Missed, Schedule, ScheduleError};
 pub use error::TaskError;
 pub(crate) use fault::IntoFault;
 pub use fault::{Explain, Fault, TaskFailed};
-#[doc(hidden)]
-pub use function::derived;
 pub use function::{
     Attempt, CancelToken, Cancelling, DeleteFunction, Ends, FindFunction, Instance, Queued, Repository, Steps,
     TaskArgument, TaskFunction, TaskInstance, TaskPlace, TaskProgress, Tx,
