@@ -60,7 +60,7 @@ fn of_service(view: &ServiceView, troubles: &mut Vec<Trouble>) {
         _ => None,
     };
     if let Some(gravity) = gravity {
-        let href = link("/services/of", &[("name", &view.status.service)]);
+        let href = link("/services/of", &[("name", &shown(&view.status.service))]);
         troubles.push(Trouble { gravity, text: told(&view.status.to_string()), href });
     }
     view.children.iter().for_each(|child| of_service(child, troubles));

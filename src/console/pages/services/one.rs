@@ -50,8 +50,15 @@ struct Page<'a> {
     hears: Vec<Hears>,
 }
 
+/// The service of this name, which a link may have cut.
 fn find<'a>(views: &'a [ServiceView], name: &str) -> Option<&'a ServiceView> {
-    views.iter().find_map(|view| if *view.status.service == *name { Some(view) } else { find(&view.children, name) })
+    views.iter().find_map(|view| {
+        if *view.status.service == *name || shown(&view.status.service) == name {
+            Some(view)
+        } else {
+            find(&view.children, name)
+        }
+    })
 }
 
 /// Shows a service.
@@ -68,7 +75,7 @@ pub(crate) async fn show_one(visit: Visit, Query(of): Query<Of>) -> Result<Html,
         error: change.error.as_deref().map(told).unwrap_or_default(),
         is_restart: matches!(change.state, ServiceState::Restarting | ServiceState::Failed),
     });
-    let needs = view.needs.iter().map(|name| (shown(name), link(&place, &[("name", name)])));
+    let needs = view.needs.iter().map(|name| (shown(name), link(&place, &[("name", &shown(name))])));
     let hears = visit.shown.buses().into_iter().flat_map(|bus| bus.listeners);
     let hears = hears.filter(|listener| *listener.name == *of.name).take(100).map(|listener| Hears {
         what: shown(&crate::pages::events::what(&listener.hears)),

@@ -28,7 +28,7 @@ impl Row {
         Self {
             depth: depth.min(DEEPEST),
             name: shown(&status.service),
-            link: link(&format!("{base}/services/of"), &[("name", &status.service)]),
+            link: link(&format!("{base}/services/of"), &[("name", &shown(&status.service))]),
             kind: kind(view.strategy),
             state: status.state.to_string(),
             class: class(status.state),
