@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use actix::prelude::*;
 use convoke::prelude::*;
 use convoke::{ServiceState, Services, Supervisor};
 use convoke_console::Shown;
