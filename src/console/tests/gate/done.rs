@@ -12,9 +12,10 @@ use tempfile::tempdir;
 
 use crate::common::{Site, all, sent};
 
-/// A queue with two dead letters.
-async fn filled(name: &str) -> Address {
-    let orders = Memory::database_named(name).queue("orders").await.unwrap();
+/// A queue with two dead letters, there for as long as what is returned.
+async fn filled(name: &str) -> (impl Sized, Address) {
+    let database = Memory::database_named(name);
+    let orders = database.queue("orders").await.unwrap();
     for taken in orders.publish(&[Packet::new("7", "a book"), Packet::new("8", "a pen")]).await {
         taken.unwrap();
     }
@@ -23,12 +24,12 @@ async fn filled(name: &str) -> Address {
     for delivery in worker.receive(2).await.unwrap() {
         delivery.dead_letter(DeadReason::Permanent, vec!["no such book".to_owned()]).await.unwrap();
     }
-    format!("memory:{name}#orders").parse().unwrap()
+    (database, format!("memory:{name}#orders").parse().unwrap())
 }
 
 #[actix_web::test]
 async fn what_is_deleted_in_production_is_asked_for_once_and_noted() {
-    let address = filled("console-gate").await;
+    let (_database, address) = filled("console-gate").await;
     let folder = tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let shown = Shown::new("shop").at(address.clone());
