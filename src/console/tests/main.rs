@@ -7,5 +7,8 @@ mod common;
 mod gate;
 /// What the pages of this process show, over real buses, services and brokers.
 mod inside;
+/// What the pages of servers and databases show, and what is done there.
+#[cfg(feature = "sqlite")]
+mod pages;
 /// The console as a server of its own.
 mod serve;
