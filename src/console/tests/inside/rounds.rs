@@ -65,9 +65,9 @@ async fn blocked() -> (Addr<Broker<u32>>, Blocked) {
     let broker = address.await.unwrap();
     let (begun, begins) = tokio::sync::oneshot::channel();
     arbiter.spawn_fn(move || {
-        drop(begun.send(()));
+        let _ = begun.send(());
         // An error is the end of who blocks it.
-        drop(released.recv());
+        let _ = released.recv();
     });
     begins.await.unwrap();
     (broker, Blocked { _release: release })
