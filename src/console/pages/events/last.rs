@@ -7,6 +7,9 @@ use serde::Deserialize;
 use crate::frame::{Age, Ago, Figure, Html, Refused, guarded, shown};
 use crate::gate::Visit;
 
+/// As many signs of a payload are shown: a hundred of them are sent each second to who follows the page.
+const SIGNS: usize = 1_000;
+
 /// Which bus.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Of {
@@ -35,6 +38,14 @@ struct Page<'a> {
     pairs: Vec<(String, String, Figure)>,
 }
 
+/// The beginning of a payload.
+fn begun(payload: &str) -> String {
+    match payload.char_indices().nth(SIGNS) {
+        Some((end, _)) => format!("{}…", &payload[..end]),
+        None => payload.to_owned(),
+    }
+}
+
 /// Shows the last events, from now on.
 pub(crate) async fn show_last(visit: Visit, Query(of): Query<Of>) -> Result<Html, Refused> {
     let Some(passed) = visit.shown.passed(&of.bus) else {
@@ -53,7 +64,7 @@ pub(crate) async fn show_last(visit: Visit, Query(of): Query<Of>) -> Result<Html
             cause: event.cause().as_deref().map(shown).unwrap_or_default(),
             marks: marked.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect(),
             payload: match event.payload() {
-                Some(payload) => guarded(&payload, visit.reveals()),
+                Some(payload) => begun(&guarded(&payload, visit.reveals())),
                 None => "(it has no form as JSON)".to_owned(),
             },
         }
