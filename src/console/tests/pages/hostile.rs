@@ -74,67 +74,33 @@ async fn filled(name: &str, texts: &[String]) -> Shop {
     let db = shop.sqlite.as_ref().unwrap();
     shop.publish("orders", &[]).await;
     let letter = |text: &String| {
-        let mut packet = Packet::new(
-            text.clone(),
-            json!({"text": text, "password": "geheim", text.as_str(): 1}).to_string(),
-        );
+        let mut packet =
+            Packet::new(text.clone(), json!({"text": text, "password": "geheim", text.as_str(): 1}).to_string());
         (packet.topic, packet.key) = (text.clone(), Some(text.clone()));
         packet.attributes.insert("eventName", text.as_str());
         packet.attributes.insert("note", text.as_str());
         dead(&packet, DeadReason::Permanent, &[text, text])
     };
-    shop.publish("orders-dead", &texts.iter().map(letter).collect::<Vec<_>>())
-        .await;
+    shop.publish("orders-dead", &texts.iter().map(letter).collect::<Vec<_>>()).await;
     let tasks = db.tasks().await.unwrap();
     for text in texts {
-        let id = tasks
-            .enqueue(Any { text: text.clone() })
-            .await
-            .unwrap()
-            .into_job()
-            .id()
-            .number();
+        let id = tasks.enqueue(Any { text: text.clone() }).await.unwrap().into_job().id().number();
         let all = "UPDATE convoke_job SET task = ?1, queue = ?1, text = ?1, note = ?1, state = 3, attempt = 2, at = 4102444800000 WHERE id = ?2";
-        sqlx::query(all)
-            .bind(text)
-            .bind(id)
-            .execute(db.pool())
-            .await
-            .unwrap();
+        sqlx::query(all).bind(text).bind(id).execute(db.pool()).await.unwrap();
         let step = "INSERT INTO convoke_job_step (job, name, result) VALUES (?1, ?2, ?3)";
         let result = json!({ "text": text }).to_string();
-        sqlx::query(step)
-            .bind(id)
-            .bind(text)
-            .bind(result)
-            .execute(db.pool())
-            .await
-            .unwrap();
+        sqlx::query(step).bind(id).bind(text).bind(result).execute(db.pool()).await.unwrap();
     }
     let orders = db.store("orders").await.unwrap();
     orders
-        .append_all(
-            texts
-                .iter()
-                .map(|text| convoke::JsonEvent::new("any/topic", json!({"text": text}))),
-        )
+        .append_all(texts.iter().map(|text| convoke::JsonEvent::new("any/topic", json!({"text": text}))))
         .await
         .unwrap();
     for text in texts.iter().filter(|text| text.len() < 200) {
-        let broker =
-            Broker::<String>::new(Duration::from_secs(3600)).expects([text.as_str(), "other"]);
-        let Ok(broker) = broker
-            .durable(db, text.as_str())
-            .aborted_by([text.as_str()])
-            .await
-        else {
-            continue;
-        };
+        let broker = Broker::<String>::new(Duration::from_secs(3600)).expects([text.as_str(), "other"]);
+        let Ok(broker) = broker.durable(db, text.as_str()).aborted_by([text.as_str()]).await else { continue };
         if let Ok(party) = Emitter::join(&broker, text.as_str()).await {
-            let _ = party
-                .emit_for(text.as_str(), "yes".to_owned())
-                .committed()
-                .await;
+            let _ = party.emit_for(text.as_str(), "yes".to_owned()).committed().await;
             let _ = party.emit_for(7, "yes".to_owned()).committed().await;
             let _ = broker.abort(7, text.as_str()).by(text.as_str()).await;
         }
@@ -177,14 +143,8 @@ fn elements(path: &str, page: &str) -> Vec<String> {
                 _ => {}
             }
         }
-        for link in between(tag, "href=\"", "\"")
-            .into_iter()
-            .chain(between(tag, "action=\"", "\""))
-        {
-            assert!(
-                link.starts_with("/convoke") || link == "#main",
-                "{path}: {link}"
-            );
+        for link in between(tag, "href=\"", "\"").into_iter().chain(between(tag, "action=\"", "\"")) {
+            assert!(link.starts_with("/convoke") || link == "#main", "{path}: {link}");
         }
         elements.push(bare);
         rest = &after[(end + 1).min(after.len())..];
@@ -213,13 +173,8 @@ async fn two_hundred_hostile_texts_add_no_element_to_any_page() {
     let hostile = hostile();
     assert_eq!(hostile.len(), 200);
     // As long as they are, and as many.
-    let harmless: Vec<String> = (0..200)
-        .map(|number| format!("harmless {number}"))
-        .collect();
-    let (bad, good) = (
-        filled("hostile-bad", &hostile).await,
-        filled("hostile-good", &harmless).await,
-    );
+    let harmless: Vec<String> = (0..200).map(|number| format!("harmless {number}")).collect();
+    let (bad, good) = (filled("hostile-bad", &hostile).await, filled("hostile-good", &harmless).await);
     for path in lists(&bad) {
         let (bad, good) = (bad.get(&path).await, good.get(&path).await);
         assert_eq!(bad.status, 200, "{path}");
@@ -230,36 +185,19 @@ async fn two_hundred_hostile_texts_add_no_element_to_any_page() {
             assert_eq!(bad, good, "{path}");
         }
         let known: std::collections::BTreeSet<&String> = good.iter().collect();
-        let strange: Vec<&String> = bad
-            .iter()
-            .filter(|element| !known.contains(element))
-            .collect();
-        assert!(
-            strange.is_empty() || path == "/durable" || path == "/",
-            "{path}: {strange:?}"
-        );
+        let strange: Vec<&String> = bad.iter().filter(|element| !known.contains(element)).collect();
+        assert!(strange.is_empty() || path == "/durable" || path == "/", "{path}: {strange:?}");
     }
     // Each letter, job, round and record by itself, as who may reveal sees it and as another does.
     let mut seen = 0;
-    for list in lists(&bad)
-        .into_iter()
-        .chain([format!("/dead/{}?queue=orders&after=100", bad.server)])
-    {
+    for list in lists(&bad).into_iter().chain([format!("/dead/{}?queue=orders&after=100", bad.server)]) {
         let pages = [bad.get(&list).await.text, good.get(&list).await.text];
         let links = pages.each_ref().map(|page| {
-            let all = between(page, "href=\"/convoke", "\"")
-                .into_iter()
-                .map(|link| link.replace("&#38;", "&"));
-            all.filter(|link| {
-                ["/letter?", "/job?", "/record?", "?broker="]
-                    .iter()
-                    .any(|of| link.contains(of))
-            })
-            .collect::<Vec<_>>()
+            let all = between(page, "href=\"/convoke", "\"").into_iter().map(|link| link.replace("&#38;", "&"));
+            all.filter(|link| ["/letter?", "/job?", "/record?", "?broker="].iter().any(|of| link.contains(of)))
+                .collect::<Vec<_>>()
         });
-        let Some(harmless) = links[1].first() else {
-            continue;
-        };
+        let Some(harmless) = links[1].first() else { continue };
         let expected = elements(harmless, &good.get(harmless).await.text);
         let known: std::collections::BTreeSet<String> = expected.into_iter().collect();
         for link in &links[0] {
@@ -267,11 +205,7 @@ async fn two_hundred_hostile_texts_add_no_element_to_any_page() {
                 let page = site.get(&format!("/convoke{link}")).await;
                 assert_eq!(page.status, 200, "{link}: {}", page.text);
                 for element in elements(link, &page.text) {
-                    assert!(
-                        known.contains(&element),
-                        "{link}: <{element}> in {}",
-                        page.text
-                    );
+                    assert!(known.contains(&element), "{link}: <{element}> in {}", page.text);
                 }
                 assert!(!page.text.contains("geheim"), "{link}");
                 seen += 1;
@@ -290,12 +224,8 @@ async fn what_is_asked_for_is_repeated_as_text_alone() {
         vec![
             format!("/queues?name={text}"),
             format!("/dead/{server}?queue={text}"),
-            format!(
-                "/dead/{server}?queue=orders&event={text}&key={text}&reason={text}&error={text}&after={text}"
-            ),
-            format!(
-                "/dead/{server}?queue=orders&event={text}&key={text}&reason={text}&error={text}"
-            ),
+            format!("/dead/{server}?queue=orders&event={text}&key={text}&reason={text}&error={text}&after={text}"),
+            format!("/dead/{server}?queue=orders&event={text}&key={text}&reason={text}&error={text}"),
             format!("/dead/{server}/letter?queue={text}&id=1"),
             format!("/dead/{server}/sweep?queue={text}"),
             format!("/dead/{text}?queue=orders"),
@@ -305,9 +235,7 @@ async fn what_is_asked_for_is_repeated_as_text_alone() {
             format!("/durable/{server}?broker={text}&key={text}&behind={text}"),
             format!("/durable/{server}?broker={text}"),
             format!("/durable/{server}/round?broker={text}&round=1"),
-            format!(
-                "/store/{server}?store={text}&topic={text}&entity={text}&about={text}&until={text}"
-            ),
+            format!("/store/{server}?store={text}&topic={text}&entity={text}&about={text}&until={text}"),
             format!("/store/{server}/record?store={text}&at={text}"),
         ]
     };
@@ -316,39 +244,26 @@ async fn what_is_asked_for_is_repeated_as_text_alone() {
         for (path, plain) in pages(&encoded).into_iter().zip(pages("plain")) {
             let (page, plain) = (shop.get(&path).await, shop.get(&plain).await);
             assert!(page.status.as_u16() < 500, "{path}: {}", page.text);
-            let known: std::collections::BTreeSet<String> =
-                elements(&path, &plain.text).into_iter().collect();
+            let known: std::collections::BTreeSet<String> = elements(&path, &plain.text).into_iter().collect();
             // A page of another status has elements of its own.
             if page.status == plain.status {
                 for element in elements(&path, &page.text) {
-                    assert!(
-                        known.contains(&element),
-                        "{path}: <{element}> in {}",
-                        page.text
-                    );
+                    assert!(known.contains(&element), "{path}: <{element}> in {}", page.text);
                 }
             } else {
                 assert!(
-                    !page.text.contains("<script>")
-                        && !page.text.contains("<img")
-                        && !page.text.contains("<svg o"),
+                    !page.text.contains("<script>") && !page.text.contains("<img") && !page.text.contains("<svg o"),
                     "{path}"
                 );
                 elements(&path, &page.text);
             }
         }
         // What is written is answered by a link that says what was meant, or a page.
-        let fields = [
-            ("queue", &*text),
-            ("do", "redrive-all"),
-            ("event", &*text),
-            ("key", &*text),
-        ];
+        let fields = [("queue", &*text), ("do", "redrive-all"), ("event", &*text), ("key", &*text)];
         let answer = shop.post(&format!("/dead/{server}/letters"), &fields).await;
         if let Some(place) = answer.header("location") {
             assert!(
-                place.starts_with("/convoke/dead/")
-                    && place.bytes().all(|byte| byte.is_ascii_graphic()),
+                place.starts_with("/convoke/dead/") && place.bytes().all(|byte| byte.is_ascii_graphic()),
                 "{place}"
             );
         }

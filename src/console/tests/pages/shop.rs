@@ -5,8 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use convoke::codec::{Codec, Wire};
 use convoke::look::Address;
 use convoke::transport::{
-    AnyQueue, DeadLetterRecord, DeadReason, Memory, MemoryDatabase, Packet, Publisher, Source,
-    Sqlite, SqliteDatabase,
+    AnyQueue, DeadLetterRecord, DeadReason, Memory, MemoryDatabase, Packet, Publisher, Source, Sqlite, SqliteDatabase,
 };
 use convoke::{Envelope, Metadata, Uuid};
 use convoke_console::{Allowed, Person, Shown, scope};
@@ -49,32 +48,19 @@ impl Shop {
             }
             On::Sqlite => {
                 sqlite = Some(Sqlite::open(&file).await.unwrap());
-                (
-                    format!("sqlite:{}", file.display()),
-                    "sqlite-shop.db".to_owned(),
-                )
+                (format!("sqlite:{}", file.display()), "sqlite-shop.db".to_owned())
             }
         };
         let address: Address = address.parse().unwrap();
         let shown = Shown::new("shop").at(address.clone());
         let looks = site(&shown, |person| person).await;
         let site = site(&shown, |person| person.operates().reveals()).await;
-        Self {
-            site,
-            looks,
-            server,
-            address,
-            _folder: folder,
-            memory,
-            sqlite,
-        }
+        Self { site, looks, server, address, _folder: folder, memory, sqlite }
     }
 
     /// Publishes to a queue, which is there from then on.
     pub(crate) async fn publish(&self, queue: &str, packets: &[Packet]) {
-        let mut queue = AnyQueue::at(&self.address.clone().named(queue))
-            .await
-            .unwrap();
+        let mut queue = AnyQueue::at(&self.address.clone().named(queue)).await.unwrap();
         // A queue of a database is there once somebody has opened it.
         queue.open(1).await.unwrap();
         for some in packets.chunks(1_000) {
@@ -85,11 +71,30 @@ impl Shop {
         queue.close().await.unwrap();
     }
 
+    /// Has letters of the queue of orders, in this order: in a file they are written as such, and in memory they die.
+    pub(crate) async fn bury(&self, letters: &[(Packet, DeadReason, Vec<&str>)]) {
+        self.publish("orders", &[]).await;
+        if self.sqlite.is_some() {
+            let letters: Vec<Packet> =
+                letters.iter().map(|(packet, reason, errors)| dead(packet, *reason, errors)).collect();
+            return self.publish("orders-dead", &letters).await;
+        }
+        let mut queue = AnyQueue::at(&self.address.clone().named("orders")).await.unwrap();
+        queue.open(1).await.unwrap();
+        for (packet, reason, errors) in letters {
+            for taken in queue.publish(std::slice::from_ref(packet)).await {
+                taken.unwrap();
+            }
+            for delivery in queue.receive(1).await.unwrap() {
+                delivery.dead_letter(*reason, errors.iter().map(|error| (*error).to_owned()).collect()).await.unwrap();
+            }
+        }
+        queue.close().await.unwrap();
+    }
+
     /// What a queue has, in the order in which it is lent. It is taken out.
     pub(crate) async fn taken(&self, queue: &str) -> Vec<Packet> {
-        let mut queue = AnyQueue::at(&self.address.clone().named(queue))
-            .await
-            .unwrap();
+        let mut queue = AnyQueue::at(&self.address.clone().named(queue)).await.unwrap();
         queue.open(100_000).await.unwrap();
         let mut all = Vec::new();
         loop {
@@ -111,22 +116,17 @@ impl Shop {
     }
 
     pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.site
-            .ask(sent(&format!("/convoke{path}"), fields))
-            .await
+        self.site.ask(sent(&format!("/convoke{path}"), fields)).await
     }
 
     /// The page of the letters of a queue, with what else is asked.
     pub(crate) async fn letters(&self, asked: &str) -> Answer {
-        self.get(&format!("/dead/{}?queue=orders{asked}", self.server))
-            .await
+        self.get(&format!("/dead/{}?queue=orders{asked}", self.server)).await
     }
 }
 
 pub(crate) async fn site(shown: &Shown, person: fn(Person) -> Person) -> Site {
-    let console = scope("/convoke")
-        .showing(shown)
-        .allow(move |_| Allowed::As(person(Person::named("ada"))));
+    let console = scope("/convoke").showing(shown).allow(move |_| Allowed::As(person(Person::named("ada"))));
     Site::new(console).await
 }
 
@@ -167,25 +167,16 @@ pub(crate) fn numbers(packets: &[Packet]) -> Vec<u64> {
 
 /// What stands between the first two of these marks, each time.
 pub(crate) fn between<'a>(text: &'a str, from: &str, to: &str) -> Vec<&'a str> {
-    text.split(from)
-        .skip(1)
-        .filter_map(|rest| rest.split_once(to).map(|(found, _)| found))
-        .collect()
+    text.split(from).skip(1).filter_map(|rest| rest.split_once(to).map(|(found, _)| found)).collect()
 }
 
 /// The ids of the letters that are on a page.
 pub(crate) fn ids(page: &str) -> Vec<String> {
-    between(page, "type=\"checkbox\" name=\"id\" value=\"", "\"")
-        .into_iter()
-        .map(str::to_owned)
-        .collect()
+    between(page, "type=\"checkbox\" name=\"id\" value=\"", "\"").into_iter().map(str::to_owned).collect()
 }
 
 /// The link to the next page, as a path behind `/convoke`.
 pub(crate) fn next(page: &str) -> Option<String> {
-    let link = between(page, "rel=\"next\" href=\"", "\"")
-        .first()?
-        .replace("&#38;", "&")
-        .replace("&amp;", "&");
+    let link = between(page, "rel=\"next\" href=\"", "\"").first()?.replace("&#38;", "&").replace("&amp;", "&");
     Some(link.strip_prefix("/convoke").unwrap().to_owned())
 }
