@@ -48,7 +48,7 @@ pub use events::event::JsonEvent;
 pub use events::event::Name;
 pub use events::event::{Metadata, Replay, Secret};
 pub use events::event::{TraceContext, TraceError};
-pub use events::hub::{DeadLetter, SubscriptionInfo};
+pub use events::hub::{DeadLetter, Hears, SubscriptionInfo};
 pub use events::listener::Argument;
 pub use events::listener::Heard;
 pub use events::listener::ListenError;
@@ -61,6 +61,7 @@ pub use events::topics::Patterns;
 pub use events::topics::{Pattern, TopicError};
 pub use events::verdict::{ListenerError, Overflow, Permanent, Reason, SubscriptionId, TooDeep};
 pub use events::{Answer, AskError, IntoAnswer, Request, RequestAll, Requesting, RequestingAll};
+pub use events::{Emitted, Watching};
 pub use rounds::broker::{Abort, Broker, EmitterSpec, Inspect, SetTimeout, Stop};
 pub use rounds::durable::Early;
 pub use rounds::emitter::{Answering, Emit, Emitter, EmitterExt, EmitterHandle, Join, Kept, Leave, Veto};
@@ -79,14 +80,15 @@ pub use runtime::LocalContext;
 #[doc(hidden)]
 pub use runtime::Player;
 pub use services::life::OnError;
-pub use services::life::{Backoff, Budget, Restart};
+pub use services::life::{Backoff, Budget, Restart, Strategy};
+pub use services::life::{ServiceTree, ServiceView};
 pub use services::service::Subscriptions;
 #[doc(hidden)]
 pub use services::service::WriteSupervisedInstead;
 pub use services::service::{BaseService, ServiceAddr};
 pub use services::service::{IntoService, ServiceHandle, Supervised};
+pub use services::standing::{BudgetLeft, ServiceChange};
 pub use services::standing::{ServiceError, ServiceState, ServiceStatus};
-pub use services::supervision::Strategy;
 pub use services::supervision::{IntoChild, Supervisor, SupervisorHandle};
 /// The type of the ids of emitters, and of one kind of key.
 #[doc(no_inline)]

@@ -257,6 +257,7 @@ pub mod rounds {
 /// | what was not delivered, or failed | [`EventBus::dead_letters`], [`DeadLetter`] |
 /// | a question that is answered | [`EventBus::request`], [`EventBus::answer`] |
 /// | no bus at hand | [`dispatch`](dispatch()), [`EventBus::install`] |
+/// | who listens, and what passes, for a tool | [`EventBus::subscriptions`], [`EventBus::watch`] |
 /// | what is known of an emission | [`Metadata`], [`TraceContext`] |
 /// | the form of other services | [`Envelope`], [`EnvelopeLimits`] |
 ///
@@ -272,10 +273,11 @@ pub mod events {
     // The bus, who listens, and what becomes of an event.
     #[doc(inline)]
     pub use convoke_actors::{
-        Answer, AskError, BadPayload, DeadLetter, DeadLetters, DispatchError, Emitting, EventBus, EventBusBuilder,
-        Heard, Installed, Listen, ListenError, Listener, ListenerError, ListenerResult, Listening, Overflow, Permanent,
-        PublishError, Published, Reason, RedriveError, Report, Request, RequestAll, Requesting, RequestingAll,
-        Subscription, SubscriptionId, SubscriptionInfo, TooDeep, Unheeded, dispatch, listener,
+        Answer, AskError, BadPayload, DeadLetter, DeadLetters, DispatchError, Emitted, Emitting, EventBus,
+        EventBusBuilder, Heard, Hears, Installed, Listen, ListenError, Listener, ListenerError, ListenerResult,
+        Listening, Overflow, Permanent, PublishError, Published, Reason, RedriveError, Report, Request, RequestAll,
+        Requesting, RequestingAll, Subscription, SubscriptionId, SubscriptionInfo, TooDeep, Unheeded, Watching,
+        dispatch, listener,
     };
 
     // What listeners are given, and what stands around them.
@@ -299,6 +301,7 @@ pub mod events {
 /// | several that fall together | [`Supervisor`], [`Strategy`] |
 /// | an application: order of start, shutdown as one | [`Services`], [`Shutdown`], [`shutdown_signal`] |
 /// | `/healthz` and `/readyz` | [`Health`], [`HealthReport`] |
+/// | the tree of services, with restarts and their causes, for a tool | [`ServicesHandle::tree`], [`ServiceView`] |
 ///
 /// The manual: [services](crate::guide::services), [an application](crate::guide::application).
 pub mod services {
@@ -308,9 +311,10 @@ pub mod services {
     // A service, who keeps it alive, and what is known of it.
     #[doc(inline)]
     pub use convoke_actors::{
-        Backoff, BaseService, Budget, Health, HealthReport, OnError, OnFailed, Restart, ServiceAddr, ServiceContext,
-        ServiceError, ServiceHandle, ServiceState, ServiceStatus, Services, ServicesError, ServicesHandle, Shutdown,
-        ShutdownReport, StartError, Strategy, Subscriptions, Supervised, Supervisor, SupervisorHandle,
+        Backoff, BaseService, Budget, BudgetLeft, Health, HealthReport, OnError, OnFailed, Restart, ServiceAddr,
+        ServiceChange, ServiceContext, ServiceError, ServiceHandle, ServiceState, ServiceStatus, ServiceTree,
+        ServiceView, Services, ServicesError, ServicesHandle, Shutdown, ShutdownReport, StartError, Strategy,
+        Subscriptions, Supervised, Supervisor, SupervisorHandle,
     };
 
     // What the signatures above are made of.
@@ -374,7 +378,7 @@ pub use convoke_actors::__private;
 
 /// What the expansion of `#[derive(Task)]` names.
 #[doc(hidden)]
-#[path = "private.rs"]
+#[path = "tasks/function/derived.rs"]
 pub mod __tasks;
 
 /// What most uses need: `use convoke::prelude::*;` beside `use actix::prelude::*;`, with which it shares no name. So

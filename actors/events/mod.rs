@@ -19,6 +19,7 @@
 //! | `bus` | who registers, emits and publishes |
 //! | `actor` | an actor that hears in its own context |
 //! | `asking` | a question, which is an event that is answered |
+//! | `watching` | who looks at what is emitted, and hears nothing |
 //!
 //! What must hold: nothing goes through a central actor; a listener runs where it was registered; a failure of one stops no
 //! other; nothing vanishes silently. Nobody here knows rounds or services.
@@ -36,5 +37,7 @@ pub(crate) mod listener;
 pub(crate) mod bus;
 pub(crate) mod actor;
 mod asking;
+mod watching;
 
 pub use asking::{Answer, AskError, IntoAnswer, Request, RequestAll, Requesting, RequestingAll};
+pub use watching::{Emitted, Watching};

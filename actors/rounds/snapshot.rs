@@ -79,6 +79,8 @@ pub struct OpenRound {
     pub left: Duration,
     /// The emitters that have kept their promise, in the order of emission.
     pub kept: Vec<EmitterRef>,
+    /// The time from the opening of the round to the signal of each of these.
+    pub kept_at: Vec<Duration>,
     /// The emitters that have not kept their promise yet.
     pub waits_for: Vec<EmitterRef>,
     /// The vetoes that were tolerated so far, in the order in which they came.

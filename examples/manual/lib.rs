@@ -7,4 +7,5 @@
 
 mod application;
 mod coming_from;
+mod console;
 mod production;

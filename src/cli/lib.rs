@@ -18,7 +18,7 @@
 //!                       view: what may be shown, and how ─▶ terminal: a table, or JSON
 //! ```
 //!
-//! The manual: `src/guide/command.md`. Its exit codes: 0, it is done; 1, it was refused or has failed; 2, the command line is wrong;
+//! The manual: `src/guide/tools/command.md`. Its exit codes: 0, it is done; 1, it was refused or has failed; 2, the command line is wrong;
 //! 130, it was interrupted.
 //!
 //! A command is a file in `commands/`: its arguments, its help, and one function that is given the `Terminal` and returns an

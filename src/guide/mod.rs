@@ -19,6 +19,7 @@
 //! | [`production`] | logs, metrics, health, limits and defaults, speed |
 //! | [`trouble`] | you see this, because of that: do this |
 //! | [`command`] | `convoke new`, `convoke make …`: an application to begin with, and one file more |
+//! | [`console`] | pages that show what runs and repair what failed: mounted into an application, or by themselves; who may what |
 //! | [`coming_from`] | Celery, Laravel, Akka, actix-broker, tokio's channels: how you say it here |
 //!
 //! The module exists in the documentation alone: no program compiles it.
@@ -79,8 +80,11 @@ pub mod production {}
 #[doc = include_str!("trouble.md")]
 pub mod trouble {}
 
-#[doc = include_str!("command.md")]
+#[doc = include_str!("tools/command.md")]
 pub mod command {}
+
+#[doc = include_str!("tools/console.md")]
+pub mod console {}
 
 #[doc = include_str!("coming_from.md")]
 pub mod coming_from {}

@@ -3,6 +3,7 @@
 //! `Address → Works::at → tasks → TasksLook, rounds → RoundsLook, read → Read → replay, tables → Tables → migrate`
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::looks::unsupported;
 use crate::store::StoreDatabase;
@@ -152,6 +153,25 @@ impl Works {
         }
     }
 
+    /// Returns the names of the stores behind this one, in their order, at most so many.
+    ///
+    /// # Errors
+    ///
+    /// - `Missing` if the tables are not there, or older than this program needs.
+    /// - `Unsupported` of a Redis, which keeps no store.
+    /// - `Unreachable`.
+    pub async fn stores(&self, behind: Option<&str>, most: usize) -> Result<Vec<Arc<str>>, TransportError> {
+        match &self.database {
+            Database::Memory(database) => stores(database, behind, most).await,
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(database) => stores(database, behind, most).await,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => stores(database, behind, most).await,
+            #[cfg(feature = "redis")]
+            Database::Redis(_) => Err(self.no("a Redis keeps no store")),
+        }
+    }
+
     /// Says how the tables stand, and changes nothing.
     ///
     /// # Errors
@@ -197,6 +217,19 @@ const KEEPS: &str =
 
 async fn read<D: StoreDatabase>(store: crate::StoreBuilder<D>, topics: impl Patterns) -> Result<Read, TransportError> {
     Ok(store.existing().await?.read(topics))
+}
+
+/// The names from one on, without it.
+async fn stores<D: StoreDatabase>(
+    database: &D,
+    behind: Option<&str>,
+    most: usize,
+) -> Result<Vec<Arc<str>>, TransportError> {
+    let behind = behind.unwrap_or_default();
+    let mut names = database.stores(behind, most.saturating_add(1)).await?;
+    names.retain(|name| **name != *behind);
+    names.truncate(most);
+    Ok(names)
 }
 
 impl fmt::Debug for Works {

@@ -66,7 +66,7 @@ pub use over::{QueueTasks, QueueTasksHandle, Sending, SendingAll, TaskSender};
 pub use queue::{
     AtLeast, Batch, BatchId, BatchJob, BatchOutcome, BatchState, BatchStatus, Enqueue, EnqueueAll, Enqueued, FailedJob,
     Job, JobId, JobSpot, JobStatus, JobStep, ListedJob, ListedJobs, NoJobSpot, OpenTasks, TaskQueue, TasksLook,
-    Together,
+    Together, UnclaimedJobs,
 };
 pub(crate) use rows::sealed::{Connected, Jobs, KeepingJobs, KeepsJobs, OpenedJobs, Work};
 pub(crate) use rows::{

@@ -14,3 +14,5 @@ mod middleware;
 mod dead_letters;
 /// Questions and their answers.
 mod asking;
+/// Who looks at what is emitted, and hears nothing.
+mod watching;

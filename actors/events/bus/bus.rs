@@ -222,7 +222,7 @@ impl EventBus {
 
     /// How many events wait for a listener, or are under way.
     pub(crate) fn count_left(&self) -> usize {
-        self.line.hub.posts().iter().map(|post| post.info().waiting + post.at_work()).sum()
+        self.line.hub.posts().iter().map(|post| post.queued() + post.at_work()).sum()
     }
 
     /// Returns all registrations, in the order in which they were made.

@@ -111,7 +111,7 @@ fn refused<S: Subject>(route: Rc<LocalRoute<S>>, parcel: Arc<Parcel<S>>, error: 
     error
 }
 
-/// Has those who listen in for a test note an event, unless a listener refuses it.
+/// Has those who listen in note an event, unless a listener refuses it.
 #[cold]
 fn note<S: Subject>(
     hub: &Hub,

@@ -65,7 +65,6 @@ impl<T> Changes<T> {
     }
 
     /// Has every thread look the route up anew.
-    #[cfg(feature = "testing")]
     pub(crate) fn note_all(&self) {
         let mut last = self.last();
         last.clear();
@@ -119,7 +118,6 @@ mod tests {
         assert_eq!(ids(&changes, 3), Some(vec![]));
     }
 
-    #[cfg(feature = "testing")]
     #[test]
     fn what_is_no_longer_known_is_looked_up_anew() {
         let changes = Changes::default();

@@ -20,9 +20,7 @@ use crate::events::container::Container;
 #[cfg(feature = "testing")]
 use crate::events::event::Event;
 use crate::events::middleware::Middleware;
-#[cfg(feature = "testing")]
-use crate::events::parcel::Tap;
-use crate::events::parcel::{AnyParcel, Given};
+use crate::events::parcel::{AnyParcel, Given, Tap};
 use crate::events::verdict::{ListenerError, Overflow, Queued, Reason, TooDeep, Verdict};
 use crate::runtime::quietly;
 
@@ -139,13 +137,11 @@ impl Hub {
     }
 
     /// Somebody listens in: from now on every emission, on any thread, is noted.
-    #[cfg(feature = "testing")]
     pub(crate) fn tap(&self, tap: Arc<dyn Tap>) {
         self.registry.change_taps(|taps| taps.with(tap));
     }
 
     /// Somebody listens in no longer.
-    #[cfg(feature = "testing")]
     pub(crate) fn untap(&self, tap: &Arc<dyn Tap>) {
         self.registry.change_taps(|taps| taps.without(tap));
     }

@@ -34,6 +34,7 @@ pub(crate) use changes::{Change, Rank};
 pub use dead_letter::DeadLetter;
 pub(crate) use door::{Door, ToStation};
 pub(crate) use freight::{Errand, Freight, Reserved};
+pub use hearing::Hears;
 pub(crate) use hearing::{EventType, Hearing, subject};
 pub(crate) use hub::{Hub, Open};
 pub(crate) use letters::Ring;

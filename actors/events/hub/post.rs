@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::changes::Rank;
 use super::door::Door;
-use super::hearing::Hearing;
+use super::hearing::{Hearing, Hears};
 use crate::events::verdict::{Found, Naming, Overflow, Reason, Room, Sign, SubscriptionId};
 use crate::runtime::quietly;
 
@@ -302,7 +302,12 @@ impl Post {
 
     /// How many wait beside those of an inner seat: on their way, or in the queue of a seat around it.
     pub(crate) fn waiting_outside(&self, inside: usize) -> usize {
-        self.info().waiting.saturating_sub(inside)
+        self.queued().saturating_sub(inside)
+    }
+
+    /// How many wait, with those that are on their way.
+    pub(crate) fn queued(&self) -> usize {
+        self.waiting.load(Ordering::Acquire) + self.coming()
     }
 
     pub(crate) fn at_work(&self) -> usize {
@@ -373,10 +378,12 @@ impl Post {
             id: self.id(),
             listener: self.name().clone(),
             hears: self.hearing.to_string(),
+            of: self.hearing.told(self.personal),
             priority: self.priority,
             capacity: self.capacity,
             overflow: self.overflow,
-            waiting: self.waiting.load(Ordering::Acquire) + self.coming(),
+            waiting: self.queued(),
+            working: self.at_work(),
             done: self.counts.done.load(Ordering::Relaxed),
             failed: self.counts.failed.load(Ordering::Relaxed),
             dropped: self.counts.dropped.load(Ordering::Relaxed),
@@ -400,6 +407,8 @@ pub struct SubscriptionInfo {
     pub listener: Arc<str>,
     /// What the listener hears: the name of an event, or patterns of topics.
     pub hears: String,
+    /// The same for a program.
+    pub of: Hears,
     /// The priority of the listener: a listener is called before listeners of a lower priority.
     pub priority: i32,
     /// How many published events may wait for the listener.
@@ -408,6 +417,8 @@ pub struct SubscriptionInfo {
     pub overflow: Overflow,
     /// How many published events wait for the listener.
     pub waiting: usize,
+    /// How many calls of the listener are in progress, of those that were not done at once.
+    pub working: usize,
     /// How many calls of the listener have succeeded.
     pub done: u64,
     /// How many calls of the listener have failed.

@@ -18,7 +18,7 @@ pub(crate) struct Route {
     pub(crate) sees: bool,
     /// If somebody refuses it, nobody is to take it.
     pub(crate) all_or_none: bool,
-    /// Those who listen in for a test.
+    /// Those who listen in.
     pub(crate) taps: Option<Arc<Taps>>,
     changes: Arc<Changes<Post>>,
     /// How many changes there were when it was true.

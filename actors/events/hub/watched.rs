@@ -108,7 +108,6 @@ impl<T> Watched<T> {
     }
 
     /// Has every thread look up every route anew.
-    #[cfg(feature = "testing")]
     pub(crate) fn note_all(&self) {
         let tell = |changes: &Weak<Changes<T>>| changes.upgrade().into_iter().for_each(|changes| changes.note_all());
         self.types.values().for_each(|typed| tell(&typed.changes));

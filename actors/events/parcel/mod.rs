@@ -4,7 +4,7 @@
 //!
 //! In reading order: `parcel`, the event with where it came from and the forms in which it is seen; `given`, what whoever
 //! emits says of it; `stamp`, the same for who sends it on without a bus; `within`, what is emitted while a listener runs; `board`, where listeners that are not done at once write;
-//! `ticket`, the place of each of them there; `away`, those on other arbiters; `tap`, who listens in for a test.
+//! `ticket`, the place of each of them there; `away`, those on other arbiters; `tap`, who listens in.
 //!
 //! Each form of an event is made once, and what nobody can see is not computed. A ticket that is dropped says so on its board,
 //! so nobody waits for ever.
@@ -23,8 +23,6 @@ pub(crate) use board::{Board, GivenUp};
 pub(crate) use given::Given;
 pub(crate) use parcel::{AnyParcel, Parcel};
 pub use stamp::{Stamp, Unstamped};
-#[cfg(feature = "testing")]
-pub(crate) use tap::Tap;
-pub(crate) use tap::Taps;
+pub(crate) use tap::{Tap, Taps};
 pub(crate) use ticket::{Tally, Ticket};
 pub(crate) use within::{Held, Packed, Waiting, Within, current};

@@ -245,6 +245,8 @@ pub(crate) trait AnyParcel: Any + Send + Sync + std::fmt::Debug {
     fn name(&self) -> Name;
     fn topic(&self) -> Name;
     fn has_json(&self) -> bool;
+    /// Whether its payload is shown to nobody.
+    fn is_personal(&self) -> bool;
     fn depth(&self) -> u32;
     fn cause(&self) -> Option<&Arc<dyn AnyParcel>>;
     fn metadata(&self) -> &Arc<Metadata>;
@@ -278,6 +280,10 @@ impl<E: Subject> AnyParcel for Parcel<E> {
 
     fn has_json(&self) -> bool {
         self.event.has_json()
+    }
+
+    fn is_personal(&self) -> bool {
+        self.event.is_personal()
     }
 
     fn depth(&self) -> u32 {

@@ -1,6 +1,6 @@
-//! Who listens in on a bus for a test: an event is noted where it is packed, before anybody hears it.
+//! Who listens in on a bus: an event is noted where it is packed, before anybody hears it.
 //!
-//! `publishing.rs → Taps (on the route) → Tap (a recorder of testing/)`
+//! `publishing.rs → Taps (on the route) → Tap (a watcher of the bus, or a recorder of testing/)`
 //!
 //! A tap is no listener: reports, `subscriptions()`, `unheard()` and middleware are the same with it as without. The
 //! taps of a bus stand on its routes, so that an emission without any looks at one more field of the route that it has
@@ -50,26 +50,31 @@ impl Taps {
         if S::ASKED { self.for_answerers } else { self.for_listeners }
     }
 
-    #[cfg(feature = "testing")]
     pub(crate) fn with(&self, tap: Arc<dyn Tap>) -> Self {
         Self::of(self.taps.iter().cloned().chain([tap]).collect())
     }
 
-    #[cfg(feature = "testing")]
     pub(crate) fn without(&self, tap: &Arc<dyn Tap>) -> Self {
         let other = |other: &&Arc<dyn Tap>| !std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(tap));
         Self::of(self.taps.iter().filter(other).cloned().collect())
     }
 
-    #[cfg(feature = "testing")]
     fn of(taps: Vec<Arc<dyn Tap>>) -> Self {
+        // Only a test has somebody stand in for others.
+        #[cfg(feature = "testing")]
         let stands_in = |for_answerers| taps.iter().any(|tap| tap.stands_in(for_answerers));
+        #[cfg(not(feature = "testing"))]
+        let stands_in = |_| false;
         Self { for_listeners: stands_in(false), for_answerers: stands_in(true), taps }
     }
 
-    #[cfg(feature = "testing")]
     pub(crate) fn is_empty(&self) -> bool {
         self.taps.is_empty()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.taps.len()
     }
 }
 

@@ -47,6 +47,7 @@ impl<P: Payload> Session<P> {
             open_for: t,
             left: self.round.next_deadline().unwrap_or_default().saturating_sub(t),
             kept: self.round.kept().iter().map(|kept| name(kept.slot)).collect(),
+            kept_at: self.round.kept().iter().map(|kept| kept.at).collect(),
             waits_for: self.round.owing().map(name).collect(),
             vetoed: self.vetoed(),
             unfilled: self.unfilled(),

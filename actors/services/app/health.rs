@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::runtime::{self, quietly};
+use crate::services::life::ServiceTree;
 use crate::services::standing::{Pulse, Record, ServiceState, ServiceStatus, is_ready};
 
 /// The health of an application, for the endpoints that a probe asks. It is cheap to clone, and you may ask it from any
@@ -27,6 +28,7 @@ pub struct Health {
     pulse: Arc<Pulse>,
     /// Those without which it is not live, and the supervisors above them.
     needed: Arc<[Arc<Record>]>,
+    tree: ServiceTree,
 }
 
 /// The health of an application at one moment.
@@ -42,8 +44,8 @@ pub struct HealthReport {
 }
 
 impl Health {
-    pub(crate) fn new(records: Vec<Arc<Record>>, needed: Vec<Arc<Record>>) -> Self {
-        Self { records: records.into(), pulse: Arc::default(), needed: needed.into() }
+    pub(crate) fn new(records: Vec<Arc<Record>>, needed: Vec<Arc<Record>>, tree: ServiceTree) -> Self {
+        Self { records: records.into(), pulse: Arc::default(), needed: needed.into(), tree }
     }
 
     /// Returns whether the arbiter answers. It does not when it is blocked, or has ended before it was shut down; in
@@ -72,6 +74,17 @@ impl Health {
     pub fn report(&self) -> HealthReport {
         let services = self.statuses();
         HealthReport { live: self.is_live(), ready: is_ready(&services), services }
+    }
+
+    /// Returns the services as a tree, with the last changes of each.
+    pub fn tree(&self) -> ServiceTree {
+        self.tree.clone()
+    }
+
+    /// Returns whose handler runs while the arbiter does not answer: the name of the service, if it is one. Returns `None` while
+    /// the arbiter answers.
+    pub fn blocked_by(&self) -> Option<String> {
+        if self.pulse.is_live() { None } else { self.at_work() }
     }
 
     pub(super) fn records(&self) -> &[Arc<Record>] {

@@ -16,9 +16,9 @@ use super::shutdown::{Hurry, Shutdown, ShutdownReport};
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
 use crate::runtime::{self, Either, all, either};
-use crate::services::life::Child;
+use crate::services::life::{Child, ServiceTree, Strategy};
 use crate::services::standing::{Record, ServiceStatus, StartError};
-use crate::services::supervision::{IntoChild, Keeper, Keeping, Strategy};
+use crate::services::supervision::{IntoChild, Keeper, Keeping};
 
 /// What an application does when one of its services has failed for good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -180,6 +180,7 @@ impl Services {
         let levels = levels(&self.children)?;
         let mut records = Vec::new();
         self.children.iter().for_each(|child| child.records(&mut records));
+        let tree = ServiceTree::new(self.children.iter().map(|child| child.node()).collect());
         let mut names = HashSet::new();
         if let Some(twice) =
             records.iter().map(|record| record.status().service).find(|name| !names.insert(name.clone()))
@@ -196,7 +197,7 @@ impl Services {
         let mut handle = ServicesHandle {
             bus: self.bus,
             keepers: Vec::new(),
-            health: Health::new(records, needed),
+            health: Health::new(records, needed, tree),
             on_failed: self.on_failed,
             watch: None,
             drain_timeout: self.drain_timeout,
@@ -457,6 +458,11 @@ impl ServicesHandle {
     /// Returns the status of each service, in the order in which the services were added.
     pub fn statuses(&self) -> Vec<ServiceStatus> {
         self.health.statuses()
+    }
+
+    /// Returns the services as a tree, with the last changes of each, which you may keep and look at from any thread.
+    pub fn tree(&self) -> ServiceTree {
+        self.health.tree()
     }
 
     /// Returns the health of the application, which a probe can ask from any thread.

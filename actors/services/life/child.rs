@@ -11,7 +11,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::instance::End;
-use super::restart::{Backoff, Budget, Restart};
+use super::restart::{Backoff, Budget, Ledger, Restart};
+use super::tree::Node;
 use crate::events::event::Name;
 use crate::services::standing::{Record, StartError};
 
@@ -22,11 +23,31 @@ pub(crate) trait Child {
     /// Whether this is what it is called, or the name of its type.
     fn answers_to(&self, name: &str) -> bool;
 
+    /// Its own status.
+    fn record(&self) -> &Arc<Record>;
+
     /// Adds the statuses of all services in it.
-    fn records(&self, into: &mut Vec<Arc<Record>>);
+    fn records(&self, into: &mut Vec<Arc<Record>>) {
+        into.push(self.record().clone());
+    }
 
     /// Adds the status of the one that is called so, and of those above it in here; says whether there is such a one.
-    fn line(&self, name: &Name, into: &mut Vec<Arc<Record>>) -> bool;
+    fn line(&self, name: &Name, into: &mut Vec<Arc<Record>>) -> bool {
+        let is_it = self.name() == *name;
+        into.extend(is_it.then(|| self.record().clone()));
+        is_it
+    }
+
+    /// Its place in the tree, with what is beneath it.
+    fn node(&self) -> Node {
+        Node { record: self.record().clone(), strategy: None, needs: self.needs(), children: Vec::new() }
+    }
+
+    /// What it has spent of its own budget, for whoever asks.
+    fn spent(&self, ledger: &Ledger) {
+        let budget = ledger.budget();
+        self.record().allow(budget.restarts(), budget.within(), ledger.spent());
+    }
 
     /// The names of the services that have to run before it.
     fn needs(&self) -> Vec<Name>;

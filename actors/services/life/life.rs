@@ -316,14 +316,8 @@ impl<A: Living> Child for Life<A> {
         *self.options.name == *name || A::TYPE == name
     }
 
-    fn records(&self, into: &mut Vec<Arc<Record>>) {
-        into.push(self.shared.record.clone());
-    }
-
-    fn line(&self, name: &Name, into: &mut Vec<Arc<Record>>) -> bool {
-        let is_it = self.options.name == *name;
-        into.extend(is_it.then(|| self.shared.record.clone()));
-        is_it
+    fn record(&self) -> &Arc<Record> {
+        &self.shared.record
     }
 
     fn is_over(&self) -> bool {

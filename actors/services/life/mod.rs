@@ -3,7 +3,9 @@
 //! `Options, factory → Life ─ prepare, subscribe → Instance (its actor) → its end ─ ToKeeper → its keeper (supervision/)`
 //!
 //! - `restart`: whether, when and how often what has ended starts again.
+//! - `strategy`: who is started again together.
 //! - `child`: what whoever keeps it asks of it, and how it tells of its end.
+//! - `tree`: services and supervisors in their places, for whoever asks.
 //! - `living`: what it asks of the service, and of what that hears.
 //! - `oversight`: what its seats, its actor and its keeper know of each other.
 //! - `instance`: one actor, polled where its panic can be caught.
@@ -15,6 +17,8 @@
 //! subscribed stays so until the life is over; a panic ends the actor that panicked, and nothing else.
 
 mod restart;
+mod strategy;
+mod tree;
 mod child;
 mod living;
 mod oversight;
@@ -32,3 +36,6 @@ pub(crate) use oversight::{Oversight, is_kept, is_pausing, with_current};
 pub(crate) use presence::{InFlight, Shared};
 pub(crate) use restart::Ledger;
 pub use restart::{Backoff, Budget, Restart};
+pub use strategy::Strategy;
+pub(crate) use tree::Node;
+pub use tree::{ServiceTree, ServiceView};

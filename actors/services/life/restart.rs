@@ -147,6 +147,11 @@ impl Ledger {
     pub(crate) fn budget(&self) -> Budget {
         self.budget
     }
+
+    /// Those that count, by the time which the service had run until then.
+    pub(crate) fn spent(&self) -> Vec<Duration> {
+        self.spent.iter().copied().collect()
+    }
 }
 
 #[cfg(test)]

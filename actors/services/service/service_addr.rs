@@ -10,8 +10,9 @@ use actix::prelude::SendError;
 use actix::{Addr, Context, Handler, MailboxError, Message};
 
 use super::service::BaseService;
+use crate::events::event::Name;
 use crate::runtime;
-use crate::services::life::{InFlight, Shared};
+use crate::services::life::{InFlight, Node, ServiceTree, Shared};
 use crate::services::standing::{ServiceError, ServiceStatus};
 
 /// The stable address of a service. It reaches the service's present actor, from any thread.
@@ -101,6 +102,13 @@ impl<A: BaseService> ServiceAddr<A> {
     /// Returns the status of the service.
     pub fn status(&self) -> ServiceStatus {
         self.shared.record.seen()
+    }
+
+    /// Returns the service as a tree of one, with its last changes, which you may keep and look at from any thread.
+    pub fn tree(&self) -> ServiceTree {
+        let needs = A::NEEDS.iter().map(|name| Name::constant(name)).collect();
+        let record = self.shared.record.clone();
+        ServiceTree::new(vec![Node { record, strategy: None, needs, children: Vec::new() }])
     }
 
     /// The same, which nobody looks at.

@@ -17,9 +17,9 @@ use crate::events::bus::EventBus;
 use crate::events::event::Name;
 use crate::events::verdict::Overflow;
 use crate::runtime;
-use crate::services::life::{Backoff, Budget, Life, OnError, Options, Restart, Shared, Terms};
+use crate::services::life::{Backoff, Budget, Life, OnError, Options, Restart, Shared, Strategy, Terms};
 use crate::services::standing::{Record, ServiceStatus, StartError};
-use crate::services::supervision::{IntoChild, Keeper, Keeping, Kept, Strategy};
+use crate::services::supervision::{IntoChild, Keeper, Keeping, Kept};
 
 /// The return type of a factory: the service, or a `Result` of it.
 #[diagnostic::on_unimplemented(

@@ -5,6 +5,7 @@
 //! - `state`: what it can be doing, and what may follow what.
 //! - `status`: that, since when, and what went wrong: the event.
 //! - `standing`: the status of one service, told at each change.
+//! - `history`: its last changes, and the restarts that it has left.
 //! - `pulse`: whether the arbiter answers, and which service is at work on it.
 //! - `start_error`, `service_error`: why it does not run, and why it did nothing with a message.
 //!
@@ -12,11 +13,13 @@
 
 mod state;
 mod status;
+mod history;
 mod standing;
 mod pulse;
 mod start_error;
 mod service_error;
 
+pub use history::{BudgetLeft, ServiceChange};
 pub(crate) use pulse::{Pulse, work_at};
 pub use service_error::ServiceError;
 pub(crate) use standing::{Record, Standing};

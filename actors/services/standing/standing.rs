@@ -5,15 +5,16 @@
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
+use super::history::{BudgetLeft, History, ServiceChange};
 use super::state::ServiceState;
 use super::status::ServiceStatus;
 use crate::events::bus::EventBus;
 use crate::events::event::{Name, whole_micros};
-use crate::runtime::{quietly, wall_clock};
+use crate::runtime::{now, quietly, wall_clock};
 
 /// The status of a service, for every thread.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct Record {
     failed: Notify,
     /// Whether it has run: what has not, and has failed, is told to who starts it.
     has_run: AtomicBool,
+    history: Mutex<History>,
 }
 
 impl Record {
@@ -31,7 +33,7 @@ impl Record {
         static LAST: AtomicU64 = AtomicU64::new(0);
         let id = LAST.fetch_add(1, Ordering::Relaxed) + 1;
         let status = Mutex::new(ServiceStatus::new(service, date()));
-        Arc::new(Self { id, status, failed: Notify::new(), has_run: AtomicBool::new(false) })
+        Arc::new(Self { id, status, failed: Notify::new(), has_run: AtomicBool::new(false), history: Mutex::default() })
     }
 
     /// Tells it from every other; 0 is none.
@@ -41,6 +43,26 @@ impl Record {
 
     fn lock(&self) -> MutexGuard<'_, ServiceStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its last changes of state, and how many came before.
+    pub(crate) fn changes(&self) -> (Vec<ServiceChange>, u64) {
+        self.history().changes()
+    }
+
+    /// From now on so many restarts are allowed within so long, of which these were spent, each by the time which it had
+    /// run until then.
+    pub(crate) fn allow(&self, restarts: u32, within: Duration, spent: Vec<Duration>) {
+        self.history().allow(restarts, within, spent);
+    }
+
+    /// What is left of that.
+    pub(crate) fn budget(&self) -> Option<BudgetLeft> {
+        self.history().left(now())
     }
 
     pub(crate) fn status(&self) -> ServiceStatus {
@@ -123,6 +145,8 @@ impl Standing {
             if status.enter(state, error, date()) { Some(status.clone()) } else { None }
         };
         let Some(status) = entered else { return false };
+        let change = ServiceChange { state, at: status.since, error: status.error.clone() };
+        self.record.history().note(change, now());
         if state.is_up() {
             self.record.has_run.store(true, Ordering::Relaxed);
         }

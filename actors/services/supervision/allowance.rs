@@ -4,14 +4,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::services::life::{Budget, Ledger};
+use crate::services::life::{Budget, Child, Ledger};
+use crate::services::standing::Record;
 
 /// What a supervisor has in common with the keepers of its children.
 pub(crate) struct Shared {
     /// The restarts that it allows to all of its children together.
     pub(super) ledger: RefCell<Ledger>,
+    /// The status of the supervisor, which says what is left of them.
+    pub(super) record: Arc<Record>,
     /// How long it has run.
     pub(super) ran: Box<dyn Fn() -> Duration>,
     /// Whether it would be started again if it failed now.
@@ -55,9 +59,18 @@ impl Allowance {
             let ran = (shared.ran)();
             let mut ledger = shared.ledger.borrow_mut();
             let budget = ledger.budget();
-            ledger.spend(ran).ok_or_else(|| beyond("of its supervisor, ", budget))?;
+            let spent = ledger.spend(ran);
+            shared.record.allow(budget.restarts(), budget.within(), ledger.spent());
+            spent.ok_or_else(|| beyond("of its supervisor, ", budget))?;
         }
         Ok(nth)
+    }
+
+    /// Has this child say what is left of its budget.
+    pub(super) fn tell(&self, place: usize, child: &dyn Child) {
+        if let Some(ledger) = self.ledgers.borrow().get(place) {
+            child.spent(ledger);
+        }
     }
 
     /// Whether a child that fails now, having run so long, is started again: here, if it is one that comes back, or with all

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use super::allowance::Shared;
 use super::keeper::Keeper;
-use super::supervision::{Keeping, Strategy};
+use super::supervision::Keeping;
 use super::supervisor::Supervisor;
 use crate::events::event::Name;
 use crate::runtime::{self, spawn_named};
-use crate::services::life::{Backoff, Budget, Child, End, Ledger, LocalFuture, Restart, ToKeeper};
+use crate::services::life::{Backoff, Budget, Child, End, Ledger, LocalFuture, Node, Restart, Strategy, ToKeeper};
 use crate::services::standing::{Record, ServiceState, Standing, StartError};
 
 /// A supervisor that has a place in a tree.
@@ -111,9 +111,11 @@ impl Group {
         self.keepers.take();
         let bereft = self.bereft.borrow().clone();
         self.plan.children.iter().for_each(|child| child.bereave(bereft.as_deref()));
+        self.record.allow(self.plan.budget.restarts(), self.plan.budget.within(), Vec::new());
         let (me, myself) = (self.me.clone(), self.me.clone());
         let ledger = Rc::new(Shared {
             ledger: RefCell::new(Ledger::new(self.plan.budget)),
+            record: self.record.clone(),
             ran: Box::new(move || me.upgrade().map_or(Duration::ZERO, |group| group.ran())),
             comes_back: Box::new(move || myself.upgrade().is_some_and(|group| group.comes_back())),
         });
@@ -202,6 +204,18 @@ impl Child for Group {
     fn answers_to(&self, name: &str) -> bool {
         *self.plan.name == *name || self.plan.children.iter().any(|child| child.answers_to(name))
     }
+
+    fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
+    fn node(&self) -> Node {
+        let children = self.plan.children.iter().map(|child| child.node()).collect();
+        Node { record: self.record.clone(), strategy: Some(self.plan.strategy), needs: Vec::new(), children }
+    }
+
+    /// Its status tells what is left to all of its children.
+    fn spent(&self, _: &Ledger) {}
 
     fn records(&self, into: &mut Vec<Arc<Record>>) {
         into.push(self.record.clone());

@@ -6,8 +6,7 @@
 //! - `letterbox`: a queue of one reader, which is small.
 //! - `keeper`: the way to a keeper: its handle, and its mail, which has the ends that `ToKeeper` tells, and orders from above.
 //! - `allowance`: the restarts that a keeper has left.
-//! - `supervision`: the keeper itself (`Keeping`), and the strategies (`Strategy`): it starts in order, builds anew what has
-//!   fallen, and gives up beyond the budget.
+//! - `supervision`: the keeper itself (`Keeping`): it starts in order, builds anew what has fallen, and gives up beyond the budget.
 //! - `supervisor`: several services that fall and rise together, as a user declares them.
 //! - `group`: the same in its place in a tree: a life whose actors are other lives.
 //!
@@ -26,5 +25,4 @@ pub(crate) use keeper::Keeper;
 #[cfg(feature = "testing")]
 pub(crate) use keeper::keepers_here;
 pub(crate) use supervision::Keeping;
-pub use supervision::Strategy;
 pub use supervisor::{IntoChild, Kept, Supervisor, SupervisorHandle};

@@ -13,31 +13,8 @@ use tokio::time::Instant;
 use super::allowance::{Allowance, Shared};
 use super::keeper::{Keeper, Mail, News};
 use crate::runtime::{self, Either, either, quietly, sleep, step};
-use crate::services::life::{Child, End};
+use crate::services::life::{Child, End, Strategy};
 use crate::services::standing::StartError;
-
-/// The children that a supervisor restarts when one of them has ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Strategy {
-    /// Only the child that has ended.
-    #[default]
-    OneForOne,
-    /// All children. The others are stopped first, in the reverse of their order.
-    OneForAll,
-    /// The child that has ended, and the children that were added after it.
-    RestForOne,
-}
-
-impl Strategy {
-    /// Which of so many.
-    fn affected(self, fallen: usize, children: usize) -> std::ops::Range<usize> {
-        match self {
-            Self::OneForOne => fallen..fallen + 1,
-            Self::OneForAll => 0..children,
-            Self::RestForOne => fallen..children,
-        }
-    }
-}
 
 /// Who keeps some children alive. Those of a strategy are kept together; where each is kept for itself, each has a
 /// keeper.
@@ -66,6 +43,7 @@ impl Keeping {
         on_failed: Option<OnGivenUp>,
     ) -> (Keeper, oneshot::Receiver<Result<(), StartError>>) {
         let allowance = Allowance::new(children.iter().map(|child| child.restart().2), shared);
+        children.iter().enumerate().for_each(|(place, child)| allowance.tell(place, &**child));
         let children: Rc<[_]> = children.into();
         let (keeper, mail) = Mail::open(&children, &allowance);
         let (told, started) = oneshot::channel();
@@ -248,7 +226,9 @@ impl Keeping {
             return After::Settled;
         }
         let text = why.unwrap_or_else(|| "it stopped by itself".to_owned());
-        let nth = match self.allowance.spend(place, child.ran()) {
+        let spent = self.allowance.spend(place, child.ran());
+        self.allowance.tell(place, &*child);
+        let nth = match spent {
             Ok(nth) => nth,
             Err(beyond) => {
                 self.give_up(place, format!("{text}; {beyond}"), since).await;
@@ -328,14 +308,6 @@ async fn while_expiring<T>(down: &[Rc<dyn Child>], since: Instant, work: impl Fu
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_strategy_has_its_neighbors() {
-        assert_eq!(Strategy::OneForOne.affected(1, 4), 1..2);
-        assert_eq!(Strategy::OneForAll.affected(1, 4), 0..4);
-        assert_eq!(Strategy::RestForOne.affected(1, 4), 1..4);
-        assert_eq!(Strategy::default(), Strategy::OneForOne);
-    }
 
     /// A service is kept for as long as the application runs, and nearly always its keeper waits.
     #[test]

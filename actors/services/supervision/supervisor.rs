@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use super::group::Group;
 use super::keeper::Keeper;
-use super::supervision::{Keeping, Strategy};
+use super::supervision::Keeping;
 use crate::events::bus::EventBus;
 use crate::events::event::Name;
 use crate::runtime;
-use crate::services::life::{Backoff, Budget, Child, Restart};
+use crate::services::life::{Backoff, Budget, Child, Restart, ServiceTree, Strategy};
 use crate::services::standing::{Record, ServiceStatus, StartError};
 
 /// A child that a supervisor keeps alive, and that [`Services`](crate::Services) starts: a service, or a supervisor of
@@ -155,8 +155,9 @@ impl Supervisor {
         let group = Group::of(self);
         let mut records = Vec::new();
         group.records(&mut records);
+        let tree = ServiceTree::new(vec![group.node()]);
         let (keeper, started) = Keeping::begin(vec![group], Strategy::OneForOne, None, true, None);
-        let handle = SupervisorHandle { records, keeper, armed: true };
+        let handle = SupervisorHandle { records, tree, keeper, armed: true };
         started.await.map_err(|_| StartError::Stopped)??;
         Ok(handle)
     }
@@ -186,6 +187,7 @@ impl fmt::Debug for Supervisor {
 #[must_use = "dropping it stops the services, and so does `let _ =`: give it a name, or hand it over with `.forever()`"]
 pub struct SupervisorHandle {
     records: Vec<Arc<Record>>,
+    tree: ServiceTree,
     keeper: Keeper,
     armed: bool,
 }
@@ -203,6 +205,11 @@ impl SupervisorHandle {
     /// Lets the services run for as long as their arbiter does.
     pub fn forever(mut self) {
         self.armed = false;
+    }
+
+    /// Returns the supervisor and all that it keeps alive as a tree, which you may keep and look at from any thread.
+    pub fn tree(&self) -> ServiceTree {
+        self.tree.clone()
     }
 
     /// Returns the status of the supervisor itself.

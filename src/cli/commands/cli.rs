@@ -11,6 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::completions::Completions;
+use super::console::Console;
 use super::demo::Demo;
 use super::doctor::Doctor;
 use super::make::Make;
@@ -73,6 +74,7 @@ enum Command {
     Make(Make),
     Demo(Demo),
     Top(Top),
+    Console(Console),
     Stats(Stats),
     Doctor(Doctor),
     Tail(Tail),
@@ -124,6 +126,7 @@ impl Cli {
             Command::Make(make) => make.run(terminal),
             Command::Demo(demo) => demo.run(terminal),
             Command::Top(top) => top.run(terminal),
+            Command::Console(console) => console.run(terminal),
             Command::Doctor(doctor) => doctor.run(terminal),
             Command::Stats(stats) => stats.run(terminal),
             Command::Tail(tail) => tail.run(terminal),

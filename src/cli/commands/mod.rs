@@ -6,6 +6,7 @@
 //! - `new.rs`: `convoke new`; `with.rs`: what it can be given along
 //! - `make/`: `convoke make …`
 //! - `demo.rs`: `convoke demo`; `top.rs`: `convoke top`; `doctor.rs`: `convoke doctor`
+//! - `console/`: `convoke console`, of the feature `console`
 //! - `at.rs`: what every command takes that works with a server
 //! - `queues/`: `convoke stats`, `tail`, `publish`, and `convoke dead …`
 //! - `works/`: `convoke tasks …`, `convoke rounds …`, `convoke migrate`, `convoke replay`
@@ -17,6 +18,7 @@
 mod at;
 mod cli;
 mod completions;
+mod console;
 mod demo;
 mod doctor;
 mod make;

@@ -1,6 +1,6 @@
 //! Sessions with the command, word for word.
 //!
-//! `tests/sessions/**/*.md, src/guide/command.md → session.rs: a folder for each, line by line → the same text, or a difference`
+//! `tests/sessions/**/*.md, src/guide/tools/command.md → session.rs: a folder for each, line by line → the same text, or a difference`
 //!
 //! After a change of the words, `SESSIONS=overwrite cargo test -p convoke-cli --test command sessions` writes the sessions anew: read
 //! the difference as a user would. The chapter of the manual is changed by hand.
@@ -44,7 +44,7 @@ fn each_command_says_what_stands_in_its_session() {
 /// What the manual shows is what comes out.
 #[test]
 fn the_chapter_of_the_manual_is_what_comes_out() {
-    let file = checkout().join("src/guide/command.md");
+    let file = checkout().join("src/guide/tools/command.md");
     let Ok(text) = fs::read_to_string(&file) else {
         return; // a package by itself
     };

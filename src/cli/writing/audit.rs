@@ -101,9 +101,22 @@ fn now() -> String {
     Timestamp::now().to_string()
 }
 
+fn named(names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()))
+}
+
+/// Whose name stands in the audit log of a console: that of the environment, and the number that the system knows.
+#[cfg(feature = "console")]
+pub(crate) fn user() -> String {
+    let name = named(&["USER", "LOGNAME", "USERNAME"]).unwrap_or_else(|| "console".to_owned());
+    match uid() {
+        Some(uid) => format!("{name} ({uid})"),
+        None => name,
+    }
+}
+
 /// What the system says, and not only what the environment does, which anybody may set.
 fn who() -> Value {
-    let named = |names: &[&str]| names.iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
     json!({
         "host": host(),
         "process": std::process::id(),

@@ -14,3 +14,5 @@ mod audit;
 mod consent;
 
 pub(crate) use act::{Act, Count};
+#[cfg(feature = "console")]
+pub(crate) use audit::user;

@@ -96,6 +96,35 @@ pub fn compat(old: &Document, new: &Document) -> Changes {
     Changes { changes }
 }
 
+impl EventSchema {
+    /// Says of each change between this version of an event and a newer one whom it breaks, as [`compat`] does for documents.
+    ///
+    /// ```
+    /// # use convoke::prelude::*;
+    /// # use convoke::schema::EventSchema;
+    /// # use schemars::JsonSchema;
+    /// # use serde::{Deserialize, Serialize};
+    /// # mod before {
+    /// #   use convoke::prelude::*;
+    /// #   use schemars::JsonSchema;
+    /// #   use serde::{Deserialize, Serialize};
+    /// #   #[derive(Event, JsonSchema, Serialize, Deserialize)]
+    /// #   pub struct OrderPlaced { id: u64 }
+    /// # }
+    /// # #[derive(Event, JsonSchema, Serialize, Deserialize)]
+    /// # #[event(version = 2)]
+    /// # struct OrderPlaced { id: u64, total: u32 }
+    /// let (old, new) = (EventSchema::of::<before::OrderPlaced>()?, EventSchema::of::<OrderPlaced>()?);
+    /// assert_eq!(old.compat(&new).to_string(), "OrderPlaced 1 /total: field added (required): breaks writers");
+    /// # Ok::<(), convoke::schema::SchemaError>(())
+    /// ```
+    pub fn compat(&self, newer: &Self) -> Changes {
+        let mut changes = Vec::new();
+        events(self, newer, &mut changes);
+        Changes { changes }
+    }
+}
+
 /// The schema of the same name and version.
 fn other<'a>(schema: &EventSchema, document: &'a Document) -> Option<&'a EventSchema> {
     document.registry.get(&schema.name, schema.version)

@@ -148,3 +148,19 @@ pub(super) async fn two_who_cancel_a_job_at_once_end_it_once<D: TaskDatabase>(ro
         join_all([&one, &other].map(|look| async move { look.job(JobId::new(id)).retry().await.unwrap() })).await;
     assert_eq!(retried.iter().filter(|retried| **retried).count(), 1, "it waits once more, once");
 }
+
+pub(super) async fn who_looks_is_told_what_nobody_does<D: TaskDatabase>(room: &Room<D>) {
+    let look = look(room).await;
+    let bill = room.add_one(of_task("bill", "1")).await;
+    room.add([of_task("bill", "2"), later("not yet", HOUR)]).await;
+    let found = look.unclaimed(Duration::ZERO, 10).await.unwrap();
+    let [jobs] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((jobs.first.number(), &*jobs.task, &*jobs.queue), (bill, "bill", "default"));
+    assert!(jobs.waited < HOUR, "{jobs:?}");
+    assert!(look.unclaimed(HOUR, 10).await.unwrap().is_empty(), "whoever does them may be late");
+    assert!(look.unclaimed(Duration::ZERO, 0).await.unwrap().is_empty());
+    let mut others = wanted(1);
+    others.tasks = vec!["bill".into()];
+    assert_eq!(room.lend(&others).await.len(), 1);
+    assert!(look.unclaimed(Duration::ZERO, 10).await.unwrap().is_empty(), "somebody has one of them");
+}

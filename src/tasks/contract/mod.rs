@@ -129,6 +129,7 @@ promises! {
     listing::{
         each_job_is_on_one_page_however_short_pages_are,
         each_state_has_its_jobs,
+        who_looks_is_told_what_nobody_does,
         of_one_task_alone_others_are_passed_over,
         what_runs_is_listed_by_its_number_whatever_becomes_of_its_lease,
         what_is_kept_no_longer_is_not_listed,

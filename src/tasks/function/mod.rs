@@ -5,7 +5,8 @@
 //! In reading order: `place` is where its jobs are kept, `function` what is registered, and `argument` what it may ask for; `call`
 //! is one attempt, as arguments see it; `returned` says what becomes of what it returns. `cancel_token`, `progress`, `steps` and
 //! `tx` are arguments of our own. So is `instance`, what a task is about: `task_instance` is what the task says of it, and
-//! `repository` finds it; `deletion` is the job that deletes it where no transaction can.
+//! `repository` finds it; `deletion` is the job that deletes it where no transaction can. `derived`, a module of the crate itself, is
+//! what the expansion of `#[derive(Task)]` names.
 
 mod place;
 mod function;

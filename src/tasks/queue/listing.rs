@@ -5,10 +5,11 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::job::{Job, JobId, JobStatus};
 use crate::__private::debug_is_display;
-use crate::tasks::{Jobs, Section, Spot, State, TaskDatabase, TaskFigures};
+use crate::tasks::{Jobs, Section, Spot, State, TaskDatabase, TaskFigures, Unclaimed, Wanted};
 use crate::transport::TransportError;
 
 /// Beyond so many jobs of a kind nobody counts.
@@ -83,11 +84,44 @@ impl TasksLook {
     pub async fn figures(&self) -> Result<TaskFigures, TransportError> {
         self.jobs.figures(&[], COUNTED).await
     }
+
+    /// Returns which jobs nobody seems to do, by their task and queue, at most so many of these: the first of them has been due for
+    /// longer than this, and none of them runs. Whoever is late by less than a minute may just be starting, or have no room for them.
+    ///
+    /// # Errors
+    ///
+    /// `Unreachable` if there is no answer within the deadline.
+    pub async fn unclaimed(&self, longer: Duration, most: usize) -> Result<Vec<UnclaimedJobs>, TransportError> {
+        // Who looks does none of them.
+        let none = Wanted { queues: Vec::new(), tasks: Vec::new(), limits: Vec::new(), most: 0, lease: Duration::ZERO };
+        let found = self.jobs.unclaimed(&none, longer, most).await?;
+        Ok(found.into_iter().map(UnclaimedJobs::new).collect())
+    }
 }
 
 impl fmt::Debug for TasksLook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TasksLook").field("at", self.jobs.name()).finish_non_exhaustive()
+    }
+}
+
+/// Jobs of a task, in a queue, that nobody seems to do. See [`TasksLook::unclaimed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnclaimedJobs {
+    /// The first of them.
+    pub first: JobId,
+    /// The name of the task.
+    pub task: String,
+    /// The queue in which they wait.
+    pub queue: String,
+    /// For how long the first has been due.
+    pub waited: Duration,
+}
+
+impl UnclaimedJobs {
+    fn new(Unclaimed { job, task, queue, waited }: Unclaimed) -> Self {
+        Self { first: JobId::new(job), task, queue, waited }
     }
 }
 

@@ -23,7 +23,7 @@ pub use job::{FailedJob, Job, JobId, JobStatus, JobStep};
 pub(super) use lanes::{Lane, key_of, lane_of, micros, wakes};
 #[cfg(feature = "postgres")]
 pub(super) use lanes::{time_of, wait_of};
-pub use listing::{JobSpot, ListedJob, ListedJobs, NoJobSpot, TasksLook};
+pub use listing::{JobSpot, ListedJob, ListedJobs, NoJobSpot, TasksLook, UnclaimedJobs};
 pub(super) use packing::pack;
 pub use queue::{OpenTasks, TaskQueue};
 pub use together::{AtLeast, Batch, BatchId, BatchJob, BatchOutcome, BatchState, BatchStatus, Together};

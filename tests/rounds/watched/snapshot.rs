@@ -48,6 +48,7 @@ async fn an_open_round_says_whom_it_waits_for_and_for_how_long() {
     assert_eq!((names(&open[0].kept), names(&open[0].waits_for)), (vec!["one", "three"], vec!["two"]));
     assert_eq!((names(&open[1].kept), names(&open[1].waits_for)), (vec!["three"], vec!["one", "two"]));
     assert_eq!((open[0].open_for, open[0].left), (ms(200), ms(800)));
+    assert_eq!((&*open[0].kept_at, &*open[1].kept_at), (&[ms(0), ms(100)][..], &[ms(0)][..]));
     assert_eq!((open[1].open_for, open[1].left), (ms(100), ms(900)));
     drop(two);
 }
@@ -198,6 +199,7 @@ async fn a_snapshot_is_serialized_for_people_and_consoles() {
             "open_for": { "secs": 0, "nanos": 250_000_000 },
             "left": { "secs": 0, "nanos": 750_000_000 },
             "kept": [one],
+            "kept_at": [{ "secs": 0, "nanos": 0 }],
             "waits_for": [two],
             "vetoed": [],
             "unfilled": [],

@@ -10,6 +10,8 @@ mod given_up;
 mod nesting;
 /// In which order, and within which deadline, they stop.
 mod stops;
+/// What is told of all of them as a tree: changes, causes, what is left.
+mod tree;
 /// Applications: start, failure and shutdown of all.
 mod applications;
 

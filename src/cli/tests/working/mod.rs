@@ -7,6 +7,9 @@ mod asked;
 mod away;
 /// Clocks that do not agree.
 mod clocks;
+/// The console of the command.
+#[cfg(all(unix, feature = "console"))]
+mod console;
 /// What comes while somebody listens.
 mod heard;
 /// Ctrl-C in the middle.
