@@ -474,7 +474,8 @@ impl Table {
                 continue;
             }
             let waited = since(job.due, now);
-            if waited >= longer && waits.get(&lane).is_none_or(|first| first.waited < waited) {
+            // What is due later has waited for nothing, which is as long as somebody may ask for.
+            if job.due <= now && waited >= longer && waits.get(&lane).is_none_or(|first| first.waited < waited) {
                 let (queue, task) = lane.clone();
                 waits.insert(lane, Unclaimed { job: id, task, queue, waited });
             }
