@@ -138,10 +138,11 @@ async fn a_bus_tells_what_is_registered_and_what_became_of_its_events() {
     assert_eq!(
         serde_json::to_value(&infos).unwrap(),
         json!([
-            { "id": 1, "listener": "log", "hears": "OrderPlaced", "priority": 0, "capacity": 9,
-              "overflow": "drop_oldest", "waiting": 1, "done": 1, "failed": 0, "dropped": 0 },
-            { "id": 2, "listener": "topics", "hears": "orders/*, **/late", "priority": 3, "capacity": 2,
-              "overflow": "refuse", "waiting": 1, "done": 0, "failed": 1, "dropped": 0 },
+            { "id": 1, "listener": "log", "hears": "OrderPlaced",
+              "of": { "event": { "name": "OrderPlaced", "topic": "orders/placed", "local": false, "personal": false } },
+              "priority": 0, "capacity": 9, "overflow": "drop_oldest", "waiting": 1, "working": 0, "done": 1, "failed": 0, "dropped": 0 },
+            { "id": 2, "listener": "topics", "hears": "orders/*, **/late", "of": { "topics": ["orders/*", "**/late"] },
+              "priority": 3, "capacity": 2, "overflow": "refuse", "waiting": 1, "working": 0, "done": 0, "failed": 1, "dropped": 0 },
         ])
     );
     settled().await;
