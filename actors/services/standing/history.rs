@@ -98,6 +98,7 @@ mod tests {
 
     use super::ServiceState::{Restarting, Running, Starting};
     use super::*;
+    use crate::runtime;
 
     const S: Duration = Duration::from_secs(1);
 
@@ -107,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_last_changes_are_kept_and_the_earlier_counted() {
-        let (mut history, now) = (History::default(), Instant::now());
+        let (mut history, now) = (History::default(), runtime::now());
         for _ in 0..KEPT {
             history.note(change(Starting), now);
             history.note(change(Restarting), now);
@@ -120,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_restart_counts_for_the_time_in_which_the_service_runs() {
-        let (mut history, now) = (History::default(), Instant::now());
+        let (mut history, now) = (History::default(), runtime::now());
         assert_eq!(history.left(now), None);
         history.allow(2, 10 * S, Vec::new());
         history.note(change(Running), now);

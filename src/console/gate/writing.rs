@@ -84,7 +84,9 @@ impl Gate {
         visit.token = token.unwrap_or_default();
         if self.is_production {
             let browser = browser.as_ref().map_or("", Browser::id);
-            asked(request, &visit, browser, &form)?;
+            if let Some(asks) = unsure(request, &visit, browser, &form) {
+                return Err(asks);
+            }
             visit.sure = true;
         }
         if let Some(log) = self.log.clone() {
@@ -96,17 +98,17 @@ impl Gate {
     }
 }
 
-/// Whether somebody has said that they are sure of this very write; or else the page that asks.
-fn asked(request: &ServiceRequest, visit: &Visit, browser: &str, form: &Form) -> Result<(), HttpResponse> {
+/// The page that asks, unless somebody has said that they are sure of this very write.
+fn unsure(request: &ServiceRequest, visit: &Visit, browser: &str, form: &Form) -> Option<HttpResponse> {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let fields = form.fields();
     let mut words = vec![browser, visit.person.name(), request.method().as_str(), target];
     words.extend(fields.iter().flat_map(|(name, value)| [*name, *value]));
     let Some(sure) = derived("sure", &words) else {
-        return Err(Denied::new(StatusCode::SERVICE_UNAVAILABLE, "the system gives no random bytes").response());
+        return Some(Denied::new(StatusCode::SERVICE_UNAVAILABLE, "the system gives no random bytes").response());
     };
     if is_same(&sure, form.sure()) {
-        return Ok(());
+        return None;
     }
     let asks: String = match form.asks() {
         "" => format!("Shall this be done: {}?", request.path()),
@@ -114,7 +116,7 @@ fn asked(request: &ServiceRequest, visit: &Visit, browser: &str, form: &Form) ->
     };
     let told = fields.iter().filter(|(name, _)| *name != "asks").take(TOLD);
     let told = told.map(|(name, value)| (shown(name), shown(value))).collect();
-    Err(Sure { visit, asks: &shown(&asks), told, fields, sure: &sure }.response())
+    Some(Sure { visit, asks: &shown(&asks), told, fields, sure: &sure }.response())
 }
 
 /// Where it came from, and what a proxy says of that, which anybody may have written.

@@ -15,8 +15,10 @@ use convoke_console::{Allowed, Console, Person};
 /// The host of the applications here.
 pub(crate) const HOST: &str = "localhost:8080";
 
+type Answering = Pin<Box<dyn Future<Output = Answer>>>;
+
 /// An application that has a console.
-pub(crate) struct Site(Box<dyn Fn(TestRequest) -> Pin<Box<dyn Future<Output = Answer>>>>);
+pub(crate) struct Site(Box<dyn Fn(TestRequest) -> Answering>);
 
 /// What it has answered.
 #[derive(Debug)]

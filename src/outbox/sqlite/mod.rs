@@ -12,5 +12,7 @@ mod rows;
 mod insert;
 mod take;
 mod lanes;
+// sqlx needs a newer Rust than the crate says, and that has locks of files.
+#[allow(clippy::incompatible_msrv)]
 mod alive;
 mod settle;

@@ -65,34 +65,44 @@ pub(super) fn class(breaks: Breaks) -> &'static str {
     }
 }
 
+/// What all documents say of one event.
+#[derive(Default)]
+struct Found<'a> {
+    versions: Vec<u32>,
+    topic: &'a str,
+    is_personal: bool,
+    /// The places of those that have it.
+    documents: Vec<usize>,
+}
+
 /// Shows all schemas.
 pub(crate) async fn show(visit: Visit) -> Result<Html, Refused> {
     let documents = visit.shown.documents();
     let called = |at: usize| format!("{} {}", shown(documents[at].title()), shown(documents[at].version()));
-    let mut events: BTreeMap<&str, (Vec<u32>, &str, bool, Vec<usize>)> = BTreeMap::new();
+    let mut events: BTreeMap<&str, Found<'_>> = BTreeMap::new();
     for (at, document) in documents.iter().enumerate() {
         for schema in document.registry().iter() {
             let event = events.entry(schema.name()).or_default();
-            if !event.0.contains(&schema.version()) {
-                event.0.push(schema.version());
+            if !event.versions.contains(&schema.version()) {
+                event.versions.push(schema.version());
             }
-            event.1 = schema.topic();
-            event.2 |= schema.contains_personal_data();
-            if !event.3.contains(&at) {
-                event.3.push(at);
+            event.topic = schema.topic();
+            event.is_personal |= schema.contains_personal_data();
+            if !event.documents.contains(&at) {
+                event.documents.push(at);
             }
         }
     }
     let left_out = events.len().saturating_sub(EVENTS);
-    let rows = events.into_iter().take(EVENTS).map(|(name, (mut versions, topic, is_personal, places))| {
-        versions.sort_unstable();
+    let rows = events.into_iter().take(EVENTS).map(|(name, mut found)| {
+        found.versions.sort_unstable();
         Row {
             name: shown(name),
             link: link(&format!("{}/schemas/of", visit.base), &[("name", name)]),
-            topic: shown(topic),
-            versions: versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-            is_personal,
-            documents: places.into_iter().map(called).collect::<Vec<_>>().join(", "),
+            topic: shown(found.topic),
+            versions: found.versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            is_personal: found.is_personal,
+            documents: found.documents.into_iter().map(called).collect::<Vec<_>>().join(", "),
         }
     });
     let rows = rows.collect();

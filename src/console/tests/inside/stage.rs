@@ -1,7 +1,7 @@
 //! What the tests of the pages of this process share.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use actix::prelude::*;
@@ -85,13 +85,16 @@ pub(crate) struct Stream {
     text: String,
 }
 
+/// An answer that has begun: its code, and what follows.
+type Begun = Pin<Box<dyn Future<Output = (u16, Stream)>>>;
+
 /// Opens streams of a console.
-pub(crate) struct Streams(Box<dyn Fn(String) -> Pin<Box<dyn Future<Output = (u16, Stream)>>>>);
+pub(crate) struct Streams(Box<dyn Fn(String) -> Begun>);
 
 impl Streams {
     pub(crate) async fn of(shown: &Shown) -> Self {
         let console = scope("/convoke").showing(shown).allow(|_| Allowed::As(Person::named("ada")));
-        let service = Arc::new(init_service(App::new().service(console)).await);
+        let service = Rc::new(init_service(App::new().service(console)).await);
         Self(Box::new(move |path| {
             let service = service.clone();
             Box::pin(async move {

@@ -145,7 +145,9 @@ fn over_postgres_the_dead_are_known_by_their_lease() {
         actix_rt::System::new().block_on(async {
             let base = <Database as Site>::new().await;
             base.prepare().await;
-            let run = async |sql: &'static str| drop(sqlx::raw_sql(sql).execute(base.db.pool()).await.unwrap());
+            let run = async |sql: &'static str| {
+                sqlx::raw_sql(sql).execute(base.db.pool()).await.unwrap();
+            };
             run("ALTER TABLE heard ADD COLUMN at timestamptz NOT NULL DEFAULT clock_timestamp()").await;
             kill(test, &base, LEASE, async || run("CREATE TABLE killed AS SELECT clock_timestamp() AS at").await).await;
             let sql = "SELECT extract(epoch FROM (SELECT max(at) FROM heard) - at)::float8 FROM killed";
