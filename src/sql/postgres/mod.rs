@@ -26,6 +26,8 @@ mod schema;
 mod bells;
 mod held;
 mod writers;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use bells::Bell;
 pub use builder::PostgresDatabaseBuilder;
@@ -36,5 +38,7 @@ pub(crate) use fault::{describe, late};
 pub(crate) use own::{COMMITTED, Own};
 pub(crate) use schema::indexes_of_steps;
 pub(crate) use session::{ALONE, BEGIN, Failed, array, begin, quoted};
+#[cfg(test)]
+pub(crate) use tests::url_of_the_tests;
 pub(crate) use within::{WITHIN, is_within};
 pub(crate) use writers::Settling;

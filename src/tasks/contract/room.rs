@@ -220,7 +220,7 @@ pub(super) struct Server;
 impl Server {
     /// A schema of its own.
     pub(super) async fn room() -> Option<Room<crate::transport::PostgresDatabase>> {
-        let url = std::env::var("CONVOKE_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty())?;
+        let url = crate::sql::postgres::url_of_the_tests()?;
         let schema = format!("t{}", Uuid::now_v7().simple());
         let database = crate::transport::Postgres::connect(url).schema(schema).await.unwrap();
         database.migrate().await.unwrap();
@@ -255,7 +255,7 @@ impl Elsewhere for crate::transport::SqliteDatabase {
 #[cfg(feature = "postgres")]
 impl Elsewhere for crate::transport::PostgresDatabase {
     async fn elsewhere(&self) -> Option<Room<Self>> {
-        let url = std::env::var("CONVOKE_TEST_POSTGRES_URL").ok()?;
+        let url = crate::sql::postgres::url_of_the_tests()?;
         let name = format!("t{}", Uuid::now_v7().simple());
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(self.pool()).await.unwrap();
         let (server, _) = url.rsplit_once('/').unwrap();

@@ -234,7 +234,7 @@ mod tests {
     /// A page of a million is read as one of ten: by the index of its section, from where the last one ended.
     #[actix_rt::test]
     async fn a_page_begins_in_an_index_where_the_last_one_ended() {
-        let Some(url) = std::env::var("CONVOKE_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()) else { return };
+        let Some(url) = crate::sql::postgres::url_of_the_tests() else { return };
         let database = Postgres::connect(url).schema(format!("t{}", Uuid::now_v7().simple())).await.unwrap();
         database.migrate().await.unwrap();
         let (jobs, at): (_, Arc<str>) = (PostgresJobs::open(&database).await.unwrap(), "postgres".into());

@@ -176,3 +176,12 @@ impl Server for Own {
         Box::pin(self.run())
     }
 }
+
+/// Serves one to the unit tests, which start none: `tests/run` reads its URL, and it stays until nobody writes to it any more.
+#[actix_rt::test]
+#[ignore = "it serves, and tries nothing"]
+async fn serves() {
+    let server = PostgresServer::start().await.unwrap_or_else(|missing| panic!("{missing}"));
+    println!("serves: {}", server.url());
+    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await.unwrap().unwrap();
+}

@@ -161,7 +161,7 @@ pub(in crate::durable) struct Server(String);
 #[cfg(feature = "postgres")]
 impl Server {
     pub(in crate::durable) fn find() -> Option<Self> {
-        std::env::var("CONVOKE_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()).map(Self)
+        crate::sql::postgres::url_of_the_tests().map(Self)
     }
 
     pub(in crate::durable) fn url(&self) -> &str {

@@ -25,8 +25,11 @@ impl Redis {
         match std::env::var("CONVOKE_TEST_REDIS_URL").ok().filter(|url| !url.is_empty()) {
             Some(url) => Some(Self { url, _server: None }),
             None => {
-                let server = Server::start(&["--appendonly", "yes"])?;
-                Some(Self { url: server.url(), _server: Some(server) })
+                let server = Server::start(&["--appendonly", "yes"]);
+                // What passes in CI without having been tried would be noticed by nobody.
+                let is_ci = std::env::var("CI").is_ok_and(|ci| !["", "0", "false"].contains(&&*ci));
+                assert!(server.is_some() || !is_ci, "nothing is tried over Redis: redis-server cannot be started");
+                server.map(|server| Self { url: server.url(), _server: Some(server) })
             }
         }
     }
