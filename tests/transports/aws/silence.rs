@@ -22,7 +22,10 @@ async fn who_was_forgotten_by_a_nat_hears_again_within_its_wait_and_five_seconds
     for acked in futures_util::future::join_all(lent.into_iter().map(Delivery::ack)).await {
         acked.unwrap();
     }
-    assert!(timeout(Duration::from_millis(300), queue.receive(10)).await.is_err());
+    // It waits at the server. On a busy machine a question that it asked before may end now, with nothing.
+    while let Ok(received) = timeout(Duration::from_millis(300), queue.receive(10)).await {
+        assert!(received.unwrap().is_empty());
+    }
     proxy.forget();
     let start = Instant::now();
     publish(&there, &packets(101)[100..]).await;

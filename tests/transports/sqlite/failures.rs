@@ -70,7 +70,7 @@ async fn what_is_wrong_with_a_file_is_said() {
     };
     let refused = |result, text: &str| failed(result, ErrorKind::Refused, text);
     std::fs::create_dir(folder.file("folder")).unwrap();
-    failed(open("folder").await, ErrorKind::Denied, "cannot be opened");
+    refused(open("folder").await, "it is a folder");
     failed(open("missing/orders.db").await, ErrorKind::Denied, "cannot be opened");
     std::fs::write(folder.file("text"), "no database, ".repeat(1000)).unwrap();
     refused(open("text").await, "no database of SQLite");
