@@ -10,14 +10,17 @@ type Labels<'a> = &'a [(&'static str, &'a str)];
 
 /// What only grows.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "metrics"), derive(Default))]
 pub struct Count(#[cfg(feature = "metrics")] metrics::Counter);
 
 /// What goes up and down.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "metrics"), derive(Default))]
 pub struct Level(#[cfg(feature = "metrics")] metrics::Gauge);
 
 /// How long something takes each time.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "metrics"), derive(Default))]
 pub struct Spread(#[cfg(feature = "metrics")] metrics::Histogram);
 
 #[cfg(feature = "metrics")]
@@ -177,24 +180,6 @@ mod recorded {
         /// It took so long.
         #[inline]
         pub fn record(&self, _: Duration) {}
-    }
-
-    impl Default for Count {
-        fn default() -> Self {
-            Self()
-        }
-    }
-
-    impl Default for Level {
-        fn default() -> Self {
-            Self()
-        }
-    }
-
-    impl Default for Spread {
-        fn default() -> Self {
-            Self()
-        }
     }
 }
 
