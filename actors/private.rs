@@ -15,6 +15,7 @@ pub use serde::de::DeserializeOwned;
 pub use serde_json::{Error as JsonError, Value};
 
 pub use crate::__discover as discover;
+pub use crate::base::{Count, IS_MEASURED, Level, Lives, Spread};
 use crate::base::{Handled, IntoHandled};
 pub use crate::base::{Living, Shown};
 pub use crate::debug_is_display;
@@ -63,6 +64,12 @@ pub fn on_names<Kind>(
     listener: impl crate::events::listener::Listen<crate::events::event::JsonEvent, Kind>,
 ) -> Result<crate::events::seats::Subscription, crate::events::listener::ListenError> {
     bus.on_names(patterns, listener)
+}
+
+/// How many published events wait for a listener, asked for on any thread.
+pub fn queued(subscription: &crate::events::seats::Subscription) -> impl Fn() -> usize + Send + Sync + 'static {
+    let post = std::sync::Arc::downgrade(subscription.post());
+    move || post.upgrade().map_or(0, |post| post.queued())
 }
 
 /// Calls the listeners of an event that a server has lent: whatever fails is in the report alone, and the server settles it.

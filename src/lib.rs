@@ -103,7 +103,7 @@
 //!   `[dev-dependencies]`.
 //! - `discover`: [`#[listener]`](macro@listener), which marks a function that `EventBus::discover` registers.
 //! - `rate-limit`: the middleware `RateLimit`.
-//! - `metrics`: the middleware `Measure`, and what a [`Worker`] measures.
+//! - `metrics`: the middleware `Measure`, and what rounds, services, routes, workers, tasks and the rest measure.
 //! - `schema`: the module `convoke::schema`, with documents of events, validation, and what a change breaks.
 //! - `sqlite`, `postgres`, `redis`, `rabbitmq`, `sqs`, `sns`: the [transports](transport) of these names. All but
 //!   `redis` and `rabbitmq` need Rust 1.94.1, the rest 1.88.

@@ -10,7 +10,7 @@ mod common;
 mod rounds;
 /// Typed events and JSON, the bus, its listeners, and what stands around them.
 mod events;
-/// Services, their supervisors, health, and the end of an application.
+/// Services, their supervisors, health, what is measured, and the end of an application.
 mod services;
 /// `convoke::testing`, and what README.md and the chapter on testing show of it.
 mod testing;

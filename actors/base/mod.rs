@@ -7,6 +7,7 @@
 //! - `failure` — an error of any kind, and what a handler or a closure of the user's may return.
 //! - `debug` — how an error is shown by `Debug`.
 //! - `shown` — text that may have come from outside, as a person may see it.
+//! - `measured` — what is counted and timed, for a recorder of the crate `metrics`.
 //! - `noted`, `unseen`, `living` — by what a failure is known, what a test has not looked at, and what it leaves behind.
 //!
 //! What must hold: no text from outside reaches a log, an error or a report but as it is shown here.
@@ -15,6 +16,7 @@ mod payload;
 mod failure;
 mod debug;
 mod shown;
+mod measured;
 mod noted;
 #[cfg(feature = "testing")]
 mod unseen;
@@ -25,6 +27,7 @@ pub use failure::{Failure, Handled, IntoHandled};
 pub use living::Living;
 #[cfg(feature = "testing")]
 pub(crate) use living::what_lives;
+pub use measured::{Count, IS_MEASURED, Level, Lives, Spread};
 pub(crate) use noted::Noted;
 pub use payload::Payload;
 pub use shown::Shown;

@@ -14,10 +14,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Sleep;
 
 use super::lines::Lines;
+use super::meter::{Left, Meter};
 use super::slip::{Leaver, Slipped, Slips, Taken};
-use crate::Retry;
 use crate::transport::{ErrorKind, Packet, Publisher, TransportError, caught};
 use crate::{Failure, Handled, Permanent};
+use crate::{Retry, Subscription};
 
 /// How many packets go to a publisher at a time, at the most.
 pub(crate) const MAX_BATCH: usize = 256;
@@ -30,20 +31,33 @@ pub(crate) struct Leaving {
 }
 
 /// By what all leave.
-struct Way {
+pub(super) struct Way {
     publisher: Arc<dyn Publisher>,
     limit: Duration,
     retry: Retry,
     /// What is wrong with the server now, for those whose turn does not come.
     trouble: Mutex<Option<TransportError>>,
     slips: Slips,
+    meter: Meter,
 }
 
 impl Leaving {
     /// Has packets leave by this publisher, each for as long as `limit` at the most, and as often as `retry` says.
     pub(crate) fn by(publisher: Arc<dyn Publisher>, limit: Duration, retry: Retry) -> Self {
-        let way = Way { publisher, limit, retry, trouble: Mutex::default(), slips: Slips::default() };
+        let meter = Meter::new(publisher.name());
+        let way = Way { publisher, limit, retry, trouble: Mutex::default(), slips: Slips::default(), meter };
         Self { way: Arc::new(way), door: RefCell::default() }
+    }
+
+    /// By what all leave.
+    pub(super) fn way(&self) -> Arc<Way> {
+        self.way.clone()
+    }
+
+    /// What cannot leave at all.
+    pub(super) fn refuse(&self, error: TransportError) -> Pushed {
+        self.way.meter.left(Left::Failed);
+        Pushed { waits: Err(Some(error)), late: None }
     }
 
     /// Has a packet leave; ready when the server has it, or when that has taken too long. It takes its place at once, and
@@ -51,7 +65,8 @@ impl Leaving {
     pub(crate) fn push(&self, packet: Packet) -> Pushed {
         let (slip, leaver) = self.way.slips.tear(packet);
         self.send(leaver);
-        Pushed { waits: Ok(Waits { slip: Some(slip), way: self.way.clone() }), late: None }
+        self.way.meter.in_flight.up();
+        Pushed { waits: Ok(Waits { slip: Some(slip), way: self.way.clone(), left: Left::Dropped }), late: None }
     }
 
     /// No packet waits for a batch to fill: the first goes at once, and those that come before its answer go together then.
@@ -94,12 +109,6 @@ pub(crate) struct Pushed {
     late: Option<Pin<Box<Sleep>>>,
 }
 
-impl Pushed {
-    pub(crate) fn failed(error: TransportError) -> Self {
-        Self { waits: Err(Some(error)), late: None }
-    }
-}
-
 impl Future for Pushed {
     type Output = Handled;
 
@@ -110,6 +119,11 @@ impl Future for Pushed {
             Err(error) => return Poll::Ready(error.take().map_or(Ok(()), |error| Err(Permanent::new(error).into()))),
         };
         if let Poll::Ready(taken) = waits.poll_taken(cx) {
+            waits.left = match &taken {
+                Some(Ok(())) => Left::Sent,
+                Some(Err(_)) => Left::Failed,
+                None => Left::Dropped,
+            };
             return Poll::Ready(match taken {
                 Some(Ok(())) => Ok(()),
                 Some(Err(error)) if error.is_temporary() => Err(error.into()),
@@ -118,11 +132,19 @@ impl Future for Pushed {
             });
         }
         let late = late.get_or_insert_with(|| Box::pin(tokio::time::sleep(waits.way.limit)));
-        late.as_mut().poll(cx).map(|()| Err(Failure::new(waits.why())))
+        late.as_mut().poll(cx).map(|()| {
+            waits.left = Left::TimedOut;
+            Err(Failure::new(waits.why()))
+        })
     }
 }
 
 impl Way {
+    /// Its events wait in this queue.
+    pub(super) fn is_route(&self, route: &Subscription) {
+        self.meter.queue_of(route);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<TransportError>> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,6 +160,8 @@ struct Waits {
     /// Until it is dropped.
     slip: Option<Slipped>,
     way: Arc<Way>,
+    /// What becomes of it, as far as is known.
+    left: Left,
 }
 
 impl Waits {
@@ -169,6 +193,8 @@ impl Drop for Waits {
             slip.go();
             self.way.slips.keep(slip);
         }
+        self.way.meter.in_flight.down();
+        self.way.meter.left(self.left);
     }
 }
 
@@ -191,6 +217,7 @@ impl<'a> Batch<'a> {
     /// Takes the packets of those that somebody still waits for.
     fn begin(&mut self) {
         let Self { way, packets, leavers, lines, round } = self;
+        way.meter.look();
         leavers.retain(|leaver| {
             let packet = leaver.take();
             packet.map(|packet| packets.push(packet)).is_some()
@@ -254,6 +281,7 @@ impl<'a> Batch<'a> {
                     return;
                 }
                 attempt += 1;
+                self.way.meter.again(left.len());
                 round = self.again(std::mem::take(&mut left), attempt >= self.way.retry.max_attempts());
             }
         }
@@ -279,6 +307,7 @@ impl<'a> Batch<'a> {
     /// Waits until the server is tried again; `false` if nobody waits for that any more.
     async fn wait(&mut self, attempt: u32, failed: usize, error: &TransportError) -> bool {
         let wait = self.way.retry.wait(attempt, crate::__private::random());
+        self.way.meter.look();
         // Once is enough: a server may be away for long.
         let level = if attempt == 1 { log::Level::Warn } else { log::Level::Debug };
         log::log!(

@@ -216,6 +216,7 @@ impl<P: Patterns> Route<P> {
         outward.check(bus.publisher())?;
         let (name, patterns) = (outward.publisher.name().to_owned(), outward.patterns.clone());
         let leaving = Leaving::by(outward.publisher.clone(), terms.timeout, terms.retry);
+        let way = leaving.way();
         // Zero is refused as for every listener.
         let limit = if terms.timeout.is_zero() { terms.timeout } else { terms.timeout.saturating_add(GRACE) };
         let mut listening = Sending(Out { outward, leaving })
@@ -229,7 +230,9 @@ impl<P: Patterns> Route<P> {
         if let Some(capacity) = terms.capacity {
             listening = listening.capacity(capacity);
         }
-        Ok(crate::__private::on_names(bus, patterns, listening)?)
+        let route = crate::__private::on_names(bus, patterns, listening)?;
+        way.is_route(&route);
+        Ok(route)
     }
 
     /// What it makes of an event, and how that leaves.
@@ -259,7 +262,7 @@ impl Out {
     fn push(&self, packet: Result<Packet, TransportError>) -> Pushed {
         match packet {
             Ok(packet) => self.leaving.push(packet),
-            Err(error) => Pushed::failed(error),
+            Err(error) => self.leaving.refuse(error),
         }
     }
 }

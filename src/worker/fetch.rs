@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout};
 use super::engine::{Order, Shared};
 use super::suspects::{CAREFUL, is_suspect};
 use super::turns::{Alone, Weight};
+use crate::__private::IS_MEASURED;
 use crate::Retry;
 use crate::transport::{Delivery, Parking, Source, TransportError};
 
@@ -26,7 +27,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 
 /// How often the server is asked how much waits there, if somebody measures.
-#[cfg(feature = "metrics")]
 const ASK_BACKLOG: Duration = Duration::from_secs(15);
 
 /// How often it is asked what is parked there.
@@ -128,11 +128,12 @@ async fn while_told<S: Source>(source: &mut S, shared: &Shared, arrivals: Unboun
             }
             Err(error) => trouble.note(shared, &error),
         }
-        #[cfg(feature = "metrics")]
-        select! {
-            biased;
-            changed = orders.changed() => if changed.is_err() { return },
-            () = measure_backlog(source, shared) => {}
+        if IS_MEASURED {
+            select! {
+                biased;
+                changed = orders.changed() => if changed.is_err() { return },
+                () = measure_backlog(source, shared) => {}
+            }
         }
         if let Some(parking) = &shared.parking
             && asked.is_none_or(|asked: Instant| asked.elapsed() >= ASK_PARKED)
@@ -280,7 +281,6 @@ impl Trouble {
     }
 }
 
-#[cfg(feature = "metrics")]
 async fn measure_backlog<S: Source>(source: &mut S, shared: &Shared) {
     if shared.meter.is_time_for_backlog(ASK_BACKLOG)
         && let Ok(Ok(Some(waiting))) = timeout(Duration::from_secs(5), source.backlog()).await

@@ -16,6 +16,8 @@ mod threads;
 mod load;
 /// The watchdog over services: who blocks the arbiter is noticed and named. In real time.
 mod health;
+/// What is measured of all that runs, the table of the manual that says so, and the alerts.
+mod metrics;
 /// What a signal ends that comes while a worker or services start.
 mod starting;
 /// What a signal of the system ends, in processes of their own.

@@ -1,7 +1,7 @@
 //! The worker over a queue in memory: what becomes of a delivery.
 
 /// How each delivery ends, and how the worker does.
-mod deliveries;
+pub(crate) mod deliveries;
 /// What a worker hears, of what its process died, and who is taken along: nobody.
 mod attempts;
 /// What it does with a verdict that nobody stores: it is kept, and nobody hears the event again.

@@ -143,6 +143,7 @@ impl DeadLetters {
             ring.letters.insert(place, letter);
             ring.forget(self.hub.letters.limit)
         };
+        self.hub.letters.meter.forgot(forgotten.len());
         drop_quietly(forgotten);
         Err(RedriveError::NoListener { listener })
     }
@@ -202,6 +203,7 @@ impl Drop for Redrive<'_> {
             ring.letters.make_contiguous().sort_by_key(|letter| letter.id);
             ring.forget(self.letters.hub.letters.limit)
         };
+        self.letters.hub.letters.meter.forgot(forgotten.len());
         drop_quietly(forgotten);
     }
 }

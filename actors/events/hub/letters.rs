@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::dead_letter::{Again, DeadLetter};
+use super::meter::Meter;
 use super::post::Post;
 use crate::base::Noted;
 use crate::events::parcel::{AnyParcel, Given};
@@ -16,6 +17,7 @@ use crate::runtime::{self, Counted, drop_quietly};
 pub(crate) struct Letters {
     ring: Mutex<Ring>,
     pub(crate) limit: usize,
+    pub(crate) meter: Meter,
 }
 
 #[derive(Default)]
@@ -41,7 +43,7 @@ impl Ring {
 
 impl Letters {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { ring: Mutex::default(), limit }
+        Self { ring: Mutex::default(), limit, meter: Meter::new() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Ring> {
@@ -87,6 +89,8 @@ impl Letters {
             ring.forgotten += u64::from(forgotten.is_some());
             (letter, forgotten)
         };
+        self.meter.buried(&letter.reason);
+        self.meter.forgot(usize::from(forgotten.is_some()));
         // The last of an event may go here, whose `Drop` is the user's code.
         drop_quietly(forgotten);
         Some(letter)

@@ -6,7 +6,7 @@
 //! knows of a listener; `registry`, who is registered; `watched`, the routes that threads use, and `changes`, who has come and
 //! gone for each of them; `route`, who hears an event; `door`, the way to the listeners of one arbiter; `freight`, what goes
 //! through it; `dead_letter`, one event that was not delivered, with its reason; `letters`, the ring in which the bus keeps them
-//! (`bus/dead_letters` shows it to users); `retained`, the last event of a topic; `waiters`, who waits for room.
+//! (`bus/dead_letters` shows it to users), and `meter`, what is measured of them; `retained`, the last event of a topic; `waiters`, who waits for room.
 //!
 //! A route is looked up under the lock of the table, and every change is noted under it: so a thread has each change either in
 //! the route that it looked up or among the changes since, and never in neither.
@@ -27,6 +27,7 @@ mod door;
 mod freight;
 mod dead_letter;
 mod letters;
+mod meter;
 mod retained;
 mod waiters;
 

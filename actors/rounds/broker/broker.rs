@@ -16,7 +16,7 @@ use super::open_rounds::OpenRounds;
 use crate::base::Payload;
 use crate::rounds::durable::Desk;
 use crate::rounds::messages::{Keeper, ToBroker};
-use crate::rounds::room::{FromSession, Room, Roster, Spare, ToSession};
+use crate::rounds::room::{FromSession, Meter, Room, Roster, Spare, ToSession};
 use crate::rounds::round::{Abort, Close, LateJoin, OnLost, OnTimeout, Release, RepeatEmit, Rules};
 use crate::rounds::{BrokerError, BrokerId, ConfigError, Past};
 use crate::runtime::{self, Inbox, Intake, LocalContext, Player};
@@ -391,6 +391,8 @@ impl<P: Payload> Broker<P> {
             door: self.door.clone(),
             back: VecDeque::new().into(),
             spare: Spare::new().into(),
+            // One with a desk opens none itself.
+            meter: if self.desk.is_none() { Meter::new(&self.id) } else { Meter::default() },
             consumer_timeout: self.limits.consumer_timeout,
             max_deferred: self.limits.waiting,
             sessions: 0.into(),

@@ -122,6 +122,7 @@ impl<P: Payload> Broker<P> {
         link.push(&room.executor, ToSession::Signal { slot, payload, reply });
         let place = self.open.insert(link.clone());
         Session::start(&room, link, place, self.rules.clone(), standing);
+        room.meter.opened();
         self.opened_since = true;
         if !self.warm {
             self.warm = true;
@@ -191,6 +192,7 @@ impl<P: Payload> Broker<P> {
     }
 
     fn count_late(&self, slot: Slot) {
+        self.room().meter.late();
         if let Some(member) = self.room().roster.borrow_mut().slot_mut(slot) {
             member.stats.late += 1;
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::link::FromSession;
+use super::meter::Meter;
 use super::roster::Roster;
 use super::spare::Spare;
 use crate::base::Payload;
@@ -26,6 +27,7 @@ pub(crate) struct Room<P: Payload> {
     pub(crate) consumers: RefCell<Vec<Listed<P>>>,
     pub(crate) back: RefCell<VecDeque<FromSession<P>>>,
     pub(crate) spare: RefCell<Spare<P>>,
+    pub(crate) meter: Meter,
     pub(crate) consumer_timeout: Duration,
     /// How many signals one round may hold back for the next.
     pub(crate) max_deferred: usize,

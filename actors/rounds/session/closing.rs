@@ -149,6 +149,7 @@ impl<P: Payload> Session<P> {
             let (place, account) = (self.place, account.clone());
             self.room.tell_broker(FromSession::Closed { place, account, standing, returned });
         }
+        self.room.meter.closed(&outcome.account().verdict, t);
         log::debug!(target: "convoke::round", "broker {}: {}", self.room.id, Logged(outcome));
         self.tell_waiters();
         if let Some(call) = &self.call {

@@ -194,6 +194,7 @@ impl<P: Payload> Session<P> {
             Decision::Refused(_, Refusal::AlreadyKept) => EmitError::AlreadyKept { round: self.link.round },
             Decision::Refused(_, Refusal::Vetoed) => EmitError::Vetoed { round: self.link.round },
             Decision::Refused(_, Refusal::Late) => {
+                self.room.meter.late();
                 if let Some(member) = self.room.roster.borrow_mut().slot_mut(slot) {
                     member.stats.late += 1;
                 }

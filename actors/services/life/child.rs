@@ -14,7 +14,7 @@ use super::instance::End;
 use super::restart::{Backoff, Budget, Ledger, Restart};
 use super::tree::Node;
 use crate::events::event::Name;
-use crate::services::standing::{Record, StartError};
+use crate::services::standing::{Fall, Record, StartError};
 
 /// What is kept alive: a service, or a supervisor of several.
 pub(crate) trait Child {
@@ -79,7 +79,7 @@ pub(crate) trait Child {
     fn interrupt(&self, pausing: bool);
 
     /// It has ended by this, and comes back.
-    fn away(&self, why: String);
+    fn away(&self, fall: Fall, why: String);
 
     /// Why it has ended by itself, while it is away for that.
     fn fell(&self) -> Option<String>;

@@ -25,7 +25,7 @@ use crate::events::event::Name;
 use crate::events::hub::ToStation;
 use crate::events::seats::settle;
 use crate::runtime::{self, Either, Guarded, catch, drop_quietly, either};
-use crate::services::standing::{Record, ServiceState, Standing, StartError};
+use crate::services::standing::{Fall, Record, ServiceState, Standing, StartError};
 
 /// What is said about a service before it starts.
 #[derive(Clone, Debug)]
@@ -392,10 +392,11 @@ impl<A: Living> Child for Life<A> {
         self.interrupted.notify_one();
     }
 
-    fn away(&self, why: String) {
+    fn away(&self, fall: Fall, why: String) {
         self.reins.take();
         self.addr.take();
         *self.fell.borrow_mut() = Some(why.clone());
+        self.standing().falls(fall);
         self.enter(ServiceState::Restarting, Some(why));
         self.shared.leave();
     }
@@ -411,6 +412,7 @@ impl<A: Living> Child for Life<A> {
     fn pause(&self) -> LocalFuture<'_, ()> {
         Box::pin(async {
             if self.reins.borrow().is_none() {
+                self.standing().falls(Fall::Neighbor);
                 self.enter(ServiceState::Restarting, None);
                 return;
             }
@@ -421,6 +423,7 @@ impl<A: Living> Child for Life<A> {
             let limit = self.options.drain_timeout;
             let _ = self.within(limit, self.until(|seat| seat.is_at_rest())).await;
             let error = self.end_actor().await;
+            self.standing().falls(Fall::Neighbor);
             self.enter(ServiceState::Restarting, error);
         })
     }

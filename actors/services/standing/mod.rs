@@ -5,6 +5,7 @@
 //! - `state`: what it can be doing, and what may follow what.
 //! - `status`: that, since when, and what went wrong: the event.
 //! - `standing`: the status of one service, told at each change.
+//! - `meter`: what is measured of it.
 //! - `history`: its last changes, and the restarts that it has left.
 //! - `pulse`: whether the arbiter answers, and which service is at work on it.
 //! - `start_error`, `service_error`: why it does not run, and why it did nothing with a message.
@@ -13,6 +14,7 @@
 
 mod state;
 mod status;
+mod meter;
 mod history;
 mod standing;
 mod pulse;
@@ -20,6 +22,7 @@ mod start_error;
 mod service_error;
 
 pub use history::{BudgetLeft, ServiceChange};
+pub(crate) use meter::Fall;
 pub(crate) use pulse::{Pulse, work_at};
 pub use service_error::ServiceError;
 pub(crate) use standing::{Record, Standing};

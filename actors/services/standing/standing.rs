@@ -2,6 +2,7 @@
 //!
 //! `Standing::enter → the table in state.rs → Record → service/status`
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +11,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
 
 use super::history::{BudgetLeft, History, ServiceChange};
+use super::meter::{Fall, Meter};
 use super::state::ServiceState;
 use super::status::ServiceStatus;
 use crate::events::bus::EventBus;
@@ -107,11 +109,15 @@ fn date() -> SystemTime {
 pub(crate) struct Standing {
     pub(crate) record: Arc<Record>,
     bus: EventBus,
+    meter: Meter,
+    /// Why it has fallen, if it was started before.
+    fall: Cell<Fall>,
 }
 
 impl Standing {
     pub(crate) fn new(record: Arc<Record>, bus: EventBus) -> Self {
-        Self { record, bus }
+        let meter = Meter::new(&record.lock().service);
+        Self { record, bus, meter, fall: Cell::new(Fall::Stopped) }
     }
 
     pub(crate) fn bus(&self) -> &EventBus {
@@ -140,9 +146,9 @@ impl Standing {
 
     /// Enters a state and tells it; nothing if it may not follow the present one.
     pub(crate) fn enter(&self, state: ServiceState, error: Option<String>) -> bool {
-        let entered = {
+        let (before, entered) = {
             let mut status = self.record.lock();
-            if status.enter(state, error, date()) { Some(status.clone()) } else { None }
+            (status.state, status.enter(state, error, date()).then(|| status.clone()))
         };
         let Some(status) = entered else { return false };
         let change = ServiceChange { state, at: status.since, error: status.error.clone() };
@@ -153,6 +159,7 @@ impl Standing {
         if state == ServiceState::Failed {
             self.record.failed.notify_waiters();
         }
+        quietly(|| self.meter.entered(before, state, self.fall.get()));
         quietly(|| match state {
             ServiceState::Failed => log::error!(target: "convoke::service", "{status}"),
             _ if status.error.is_some() => log::warn!(target: "convoke::service", "{status}"),
@@ -160,6 +167,13 @@ impl Standing {
         });
         self.tell(status);
         true
+    }
+
+    /// It is about to wait for its next start, and this is why; one that waits already keeps its reason.
+    pub(crate) fn falls(&self, fall: Fall) {
+        if self.state() != ServiceState::Restarting {
+            self.fall.set(fall);
+        }
     }
 
     fn tell(&self, status: ServiceStatus) {

@@ -16,7 +16,7 @@ use super::supervisor::Supervisor;
 use crate::events::event::Name;
 use crate::runtime::{self, spawn_named};
 use crate::services::life::{Backoff, Budget, Child, End, Ledger, LocalFuture, Node, Restart, Strategy, ToKeeper};
-use crate::services::standing::{Record, ServiceState, Standing, StartError};
+use crate::services::standing::{Fall, Record, ServiceState, Standing, StartError};
 
 /// A supervisor that has a place in a tree.
 pub(crate) struct Group {
@@ -279,8 +279,9 @@ impl Child for Group {
         self.keepers.borrow().iter().for_each(if pausing { Keeper::ask_to_pause } else { Keeper::ask_to_stop });
     }
 
-    fn away(&self, why: String) {
+    fn away(&self, fall: Fall, why: String) {
         *self.fell.borrow_mut() = Some(why.clone());
+        self.standing.falls(fall);
         self.enter(ServiceState::Restarting, Some(why));
     }
 
@@ -297,6 +298,7 @@ impl Child for Group {
         Box::pin(async {
             self.enter(ServiceState::Stopping, None);
             self.end_children(true).await;
+            self.standing.falls(Fall::Neighbor);
             self.enter(ServiceState::Restarting, None);
         })
     }

@@ -14,7 +14,7 @@ use super::allowance::{Allowance, Shared};
 use super::keeper::{Keeper, Mail, News};
 use crate::runtime::{self, Either, either, quietly, sleep, step};
 use crate::services::life::{Child, End, Strategy};
-use crate::services::standing::StartError;
+use crate::services::standing::{Fall, StartError};
 
 /// Who keeps some children alive. Those of a strategy are kept together; where each is kept for itself, each has a
 /// keeper.
@@ -136,7 +136,7 @@ impl Keeping {
         let comes_back = if ordered { self.mail.is_pausing() } else { self.allowance.all_come_back() };
         match comes_back {
             true if ordered => child.pause().await,
-            true => child.away(error.to_string()),
+            true => child.away(Fall::Unstarted, error.to_string()),
             false => child.settle(Some(error.to_string()), error != StartError::Stopped),
         }
         let why = format!("`{}` {error}", child.name());
@@ -165,7 +165,7 @@ impl Keeping {
         // Those that are down, by their places: what a restart costs depends on them, and not on how many there are.
         let mut down = BTreeSet::new();
         let mut ready = since;
-        let mut fallen = Some(Fallen { child, failed: end != End::Stopped, why: end.error() });
+        let mut fallen = Some(Fallen::by(child, &end));
         loop {
             if let Some(fallen) = fallen.take() {
                 match self.fell(fallen, &mut down, since).await {
@@ -191,7 +191,7 @@ impl Keeping {
             if !passed {
                 let told = self.mail.take(&matters);
                 if let Some(News::Ended { child, end, .. }) = told {
-                    fallen = Some(Fallen { child, failed: end != End::Stopped, why: end.error() });
+                    fallen = Some(Fallen::by(child, &end));
                 }
                 continue;
             }
@@ -209,7 +209,7 @@ impl Keeping {
                 }
                 down.remove(&place);
                 if let Err(error) = started {
-                    fallen = Some(Fallen { child: place, failed: true, why: Some(error.to_string()) });
+                    fallen = Some(Fallen { child: place, how: Fall::Unstarted, why: Some(error.to_string()) });
                     break;
                 }
             }
@@ -218,7 +218,8 @@ impl Keeping {
 
     /// One has fallen: it does not come back, or it is to be started again with those that the strategy says.
     async fn fell(&mut self, fallen: Fallen, down: &mut BTreeSet<usize>, since: Instant) -> After {
-        let Fallen { child: place, failed, why } = fallen;
+        let Fallen { child: place, how, why } = fallen;
+        let failed = how != Fall::Stopped;
         let child = self.children[place].clone();
         let (restart, backoff, _) = child.restart();
         if self.root || !restart.follows(failed) {
@@ -231,11 +232,11 @@ impl Keeping {
         let nth = match spent {
             Ok(nth) => nth,
             Err(beyond) => {
-                self.give_up(place, format!("{text}; {beyond}"), since).await;
+                self.give_up((place, how), format!("{text}; {beyond}"), since).await;
                 return After::GivenUp;
             }
         };
-        child.away(text);
+        child.away(how, text);
         down.insert(place);
         for other in self.strategy.affected(place, self.children.len()).rev() {
             let neighbor = self.children[other].clone();
@@ -251,11 +252,11 @@ impl Keeping {
 
     /// There is no budget for this one. If all of them are started again from above, they pause until then: what is published
     /// to them waits. Otherwise it has failed, and those that are kept together with it stop.
-    async fn give_up(&mut self, fallen: usize, why: String, since: Instant) {
+    async fn give_up(&mut self, (fallen, how): (usize, Fall), why: String, since: Instant) {
         let child = self.children[fallen].clone();
         let comes_back = self.allowance.all_come_back();
         match comes_back {
-            true => child.away(why.clone()),
+            true => child.away(how, why.clone()),
             false => child.settle(Some(why.clone()), true),
         }
         if let Some(on_failed) = self.on_failed.take() {
@@ -274,8 +275,19 @@ impl Keeping {
 /// A child that has ended, or has not started.
 struct Fallen {
     child: usize,
-    failed: bool,
+    how: Fall,
     why: Option<String>,
+}
+
+impl Fallen {
+    fn by(child: usize, end: &End) -> Self {
+        let how = match end {
+            End::Stopped => Fall::Stopped,
+            End::Panicked(_) => Fall::Panicked,
+            End::Told(_) | End::Failed(_) | End::Killed | End::Gone => Fall::Failed,
+        };
+        Self { child, how, why: end.error() }
+    }
 }
 
 /// What comes after a fall.

@@ -240,7 +240,7 @@ impl<P: Payload + DeserializeOwned> Relays<P> {
         let name = format!("{} for consumer {consumer}", store.name());
         let (consumer, carries) = (consumer.clone(), self.carries);
         let publisher = ToConsumer::new(
-            name.clone(),
+            (&self.core.law.broker, name.clone()),
             consumer.clone(),
             broker,
             self.retry,

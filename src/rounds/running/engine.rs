@@ -17,8 +17,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::bench::{Answer, Ask, Bench, Law, lock};
 use super::carrying::Carrying;
 use super::known::Before;
+use super::meter::{COUNT_EVERY, COUNTED, Meter};
 use super::queue::{Gathered, Queue, Reply, Waiters, Waiting};
-use crate::__private::{Shown, guarded, random, spawn};
+use crate::__private::{IS_MEASURED, Shown, guarded, random, spawn};
 use crate::durable::store::{Place, RoundStore};
 use crate::transport::TransportError;
 use crate::{BrokerId, EmitError, Payload};
@@ -61,6 +62,7 @@ pub(in crate::durable) struct Core<P: 'static> {
     pub(in crate::durable) nudge: Arc<Notify>,
     /// The numbers of rules by which this process cannot decide.
     pub(super) foreign: Mutex<BTreeSet<i64>>,
+    pub(super) meter: Meter,
     poll_every: Duration,
     keep: Duration,
     /// Rings when nobody has it any more.
@@ -76,6 +78,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         poll_every: Duration,
         keep: Duration,
     ) -> Arc<Self> {
+        let meter = Meter::new(&law.broker);
         Arc::new(Self {
             broker,
             store,
@@ -85,6 +88,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             carrying: Carrying::new(),
             nudge: Arc::new(Notify::new()),
             foreign: Mutex::default(),
+            meter,
             poll_every,
             keep,
             over: Arc::new(Notify::new()),
@@ -107,6 +111,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
     async fn work(&self, batch: Vec<Waiting<P>>) {
         let now = Instant::now();
         let (batch, late): (Vec<_>, Vec<_>) = batch.into_iter().partition(|waiting| waiting.until > now);
+        self.meter.unwritten(late.iter().map(|waiting| &waiting.ask));
         for waiting in late {
             let why = format!("the database has not been there for {PATIENCE:?}");
             waiting.reply.refused(EmitError::Database(why.into()));
@@ -147,6 +152,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             }
             Err(error) => {
                 self.warn(&error);
+                self.meter.unwritten(asks.iter().flatten());
                 let why: Arc<str> = error.to_string().into();
                 let all = replies.into_iter().flatten();
                 all.for_each(|(reply, ..)| reply.refused(EmitError::Database(why.clone())));
@@ -231,7 +237,7 @@ async fn write<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
 async fn look<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
     let rings = |core: Arc<Core<P>>| (core.store.bell(), core.over.clone(), core.nudge.clone());
     let Some((mut bell, over, nudge)) = core.upgrade().map(rings) else { return };
-    let mut purge_at = Instant::now() + PURGE_EVERY;
+    let (mut purge_at, mut count_at) = (Instant::now() + PURGE_EVERY, Instant::now());
     let mut is_lost = false;
     while let Some(held) = core.upgrade() {
         bell.mark_unchanged();
@@ -241,6 +247,10 @@ async fn look<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
             if Instant::now() >= purge_at {
                 purge_at = Instant::now() + PURGE_EVERY;
                 while held.store.purge(held.keep, PURGED).await? == PURGED as u64 {}
+            }
+            if IS_MEASURED && Instant::now() >= count_at {
+                count_at = Instant::now() + COUNT_EVERY;
+                held.meter.counted(&held.store.figures(COUNTED).await?);
             }
             Ok::<_, TransportError>(next)
         };
@@ -253,7 +263,7 @@ async fn look<P: Payload + DeserializeOwned>(core: Weak<Core<P>>) {
                 if std::mem::take(&mut is_lost) {
                     log::warn!(target: "convoke::rounds", "{}: the database is back", held.store.name());
                 }
-                held.pause(next, purge_at)
+                held.pause(next, if IS_MEASURED { purge_at.min(count_at) } else { purge_at })
             }
             Ok(Err(error)) => {
                 if !std::mem::replace(&mut is_lost, true) {
@@ -292,11 +302,11 @@ impl<P: 'static> Core<P> {
     }
 
     /// How long to wait before the next look.
-    fn pause(&self, next: Option<Duration>, purge_at: Instant) -> Duration {
+    fn pause(&self, next: Option<Duration>, tend_at: Instant) -> Duration {
         let next = next.unwrap_or(Duration::MAX);
         if !self.store.is_shared() {
             // Whatever changes rings, so that only time can bring something.
-            return next.min(purge_at.saturating_duration_since(Instant::now()).max(FIRST_PAUSE));
+            return next.min(tend_at.saturating_duration_since(Instant::now()).max(FIRST_PAUSE));
         }
         // Others write too, and do not always tell. No two processes look at the same moment for long.
         let jitter = 0.75 + 0.5 * (random() >> 11) as f64 / (1_u64 << 53) as f64;

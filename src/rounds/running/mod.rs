@@ -11,7 +11,7 @@
 //! of it, `unworked` one that this process does not work out, `known` what was said before, `leases` how its parties are asked, and `next`
 //! the round behind one that closes. `carrying/` has what waits for a name in the store come to this process: rounds to its consumers, and
 //! questions to its parties. `gathering` is for a part of Convoke that keeps rounds for itself, as batches of tasks do, and `tally` one of
-//! these as it reads it.
+//! these as it reads it. `meter` is what is measured.
 //!
 //! Nothing that a process knows decides: a sitting goes by the rows that it is given, in the transaction that has them locked.
 
@@ -28,10 +28,9 @@ mod next;
 mod carrying;
 mod tally;
 mod gathering;
+mod meter;
 #[cfg(test)]
 mod tests;
-#[cfg(all(test, feature = "testing"))]
-mod again;
 
 pub(super) use bench::{ATTEMPTS, Answer, Ask, Bench, LEASE, Law, id, replay, since};
 pub(super) use carrying::Carries;

@@ -35,6 +35,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             Ok(looked) => looked,
             Err(error) => {
                 self.warn(&error);
+                self.meter.unwritten(&asks);
                 let why: Arc<str> = error.to_string().into();
                 replies.into_iter().for_each(|(reply, ..)| reply.refused(EmitError::Database(why.clone())));
                 return None;
@@ -73,6 +74,7 @@ impl<P: Payload + DeserializeOwned> Core<P> {
         ask: &Ask,
         kept: &[(Uuid, Duration)],
     ) {
+        self.meter.answered(ask, !matches!(answer, Answer::Written(_) | Answer::Over(..)));
         let token = ask.token();
         if let (Reply::Member(answers), Answer::Written(round) | Answer::Over(round, _)) = (&mut reply, &answer)
             && let Some(notices) = answers.notices()
@@ -124,9 +126,11 @@ impl<P: Payload + DeserializeOwned> Core<P> {
             lock(&self.foreign).insert(rules);
         }
         if let Some((round, key, ending)) = done.closed {
+            self.meter.closed(&ending);
             self.tell(round, Some(&key), &ending);
         }
         if let Some((round, reason)) = done.aside {
+            self.meter.set_aside();
             log::error!(
                 target: "convoke::rounds",
                 "{}: round {round} is set aside until it is retried or aborted: {}", self.store.name(), Shown::text(&reason)

@@ -22,7 +22,7 @@ use super::telling::Telling;
 use crate::__private::{Shown, derived, guarded};
 use crate::tasks::function::{Call, Cancelling, Does, Done, Queued, Told};
 use crate::tasks::queue::Cause;
-use crate::tasks::running::{FAR, after, leaving, tell, wait};
+use crate::tasks::running::{Came, FAR, OfTask, after, leaving, tell, wait};
 use crate::tasks::{Fault, Loan};
 use crate::transport::{Abilities, DeadReason, ErrorKind, Packet, TransportError};
 use crate::worker::{Begun, Ended, Given, Handles, Stop, Stops, Then};
@@ -41,6 +41,8 @@ pub(super) struct Doer {
     pub(super) drain_timeout: Duration,
     /// The longest wait that the server knows.
     pub(super) longest_wait: Duration,
+    /// By the name of the task.
+    pub(super) meters: HashMap<&'static str, OfTask>,
 }
 
 /// Tells a function that it is to end.
@@ -183,7 +185,7 @@ fn id_of(loan: &Loan) -> Uuid {
     derived("Tasks", &loan.id.to_be_bytes())
 }
 
-/// Runs an attempt.
+/// Runs an attempt, and measures it.
 async fn attempt(
     doer: Rc<Doer>,
     does: Rc<dyn Does<Queued>>,
@@ -191,12 +193,29 @@ async fn attempt(
     doom: Option<String>,
     teller: Rc<Teller>,
 ) -> Ended {
+    let meter = doer.meters.get(does.task());
+    let (running, start) = (meter.map(OfTask::begin), Instant::now());
+    let ended = judge(&doer, &*does, loan, doom, &teller).await;
+    drop(running);
+    if let Some(meter) = meter {
+        meter.took(start.elapsed());
+        meter.ended(match ended.then {
+            Then::Done => Came::Done,
+            Then::Again(..) => Came::Retried,
+            Then::Dead(..) | Then::Unknown(_) => Came::Failed,
+            Then::Release => Came::Released,
+        });
+    }
+    ended
+}
+
+async fn judge(doer: &Rc<Doer>, does: &dyn Does<Queued>, loan: Loan, doom: Option<String>, teller: &Teller) -> Ended {
     if let Some(text) = doom {
-        return doer.over(&*does, &loan, loan.attempt, (&Fault::coded("crashed", text), DeadReason::Exhausted));
+        return doer.over(does, &loan, loan.attempt, (&Fault::coded("crashed", text), DeadReason::Exhausted));
     }
     if loan.is_expired {
         let text = format!("it has waited for {:?}, and was to begin before", loan.waited);
-        return doer.over(&*does, &loan, 0, (&Fault::coded("expired", text), DeadReason::Permanent));
+        return doer.over(does, &loan, 0, (&Fault::coded("expired", text), DeadReason::Permanent));
     }
     let call = Call {
         bus: Cause::read(loan.cause.as_deref()).bus(&doer.bus),
@@ -206,7 +225,7 @@ async fn attempt(
         instance: Cell::default(),
         outcome: Cell::default(),
     };
-    let came = perform(&*does, &call, &teller, doer.grace).await;
+    let came = perform(does, &call, teller, doer.grace).await;
     let loan = call.loan;
     let reason = *teller.0.borrow();
     if reason == Some(Cancelling::Lost) {
@@ -215,7 +234,7 @@ async fn attempt(
     match came.and_then(|told| doer.done(&loan, told)) {
         Ok(ended) => ended,
         Err(_) if reason == Some(Cancelling::Stopping) => Ended { tell: None, then: Then::Release },
-        Err(fault) => doer.failed(&*does, &loan, &fault),
+        Err(fault) => doer.failed(does, &loan, &fault),
     }
 }
 

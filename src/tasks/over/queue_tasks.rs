@@ -15,6 +15,7 @@ use super::sender::TaskSender;
 use super::telling::{Published, Telling, Through, Way};
 use crate::__private::Kept;
 use crate::tasks::function::{Queued, TaskFunction};
+use crate::tasks::running::OfTask;
 use crate::tasks::{Task, TaskDatabase, TaskError, TaskTerms, Tasks};
 use crate::transport::{MemoryDatabase, Publisher, Source};
 use crate::{
@@ -220,6 +221,7 @@ impl<Q: Source + Publisher + Clone> QueueTasks<Q> {
         let sender = TaskSender::named(queue, &self.queue);
         let going_on = self.drain_timeout.saturating_add(self.grace);
         let doer = Doer {
+            meters: self.functions.keys().map(|task| (*task, OfTask::new(task))).collect(),
             bus: self.bus.clone(),
             functions: self.functions,
             telling: Rc::new(Telling::by(self.way)),

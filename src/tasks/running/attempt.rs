@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::Shared;
 use super::ending::{again, done, over};
 use super::held::{Teller, cancel};
+use super::meter::{Came, OfTask};
 use super::options::FAR;
 use super::removing::{Begun, Undone, deletes, end, kept, put_off};
 use crate::__private::guarded;
@@ -35,6 +36,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Finish {
     pub(super) job: i64,
     pub(super) attempt: u32,
+    /// The task, if there is a function for it.
+    pub(super) task: Option<&'static str>,
     pub(super) took: Duration,
     pub(super) what: What,
 }
@@ -42,8 +45,8 @@ pub(super) struct Finish {
 pub(super) enum What {
     /// It is to be settled.
     Settle(Box<Ending>),
-    /// It was, with the transaction of the function.
-    Settled,
+    /// It was so, with the transaction of the function.
+    Settled(Came),
     /// Somebody else has it.
     Lost,
 }
@@ -56,12 +59,16 @@ fn settle(ending: Ending) -> What {
 pub(super) async fn run<D: TaskDatabase>(shared: Rc<Shared<D>>, loan: Loan, teller: Teller) -> Finish {
     let (job, attempt) = (loan.id, loan.attempt);
     let start = Instant::now();
-    let what = match shared.functions.get(&*loan.task).cloned() {
+    let does = shared.functions.get(&*loan.task).cloned();
+    let task = does.as_ref().map(|does| does.task());
+    let running = task.and_then(|task| shared.meter.of(task)).map(OfTask::begin);
+    let what = match does {
         Some(does) => judge(&shared, &*does, loan, &teller).await,
         // Not asked for; whoever knows the task may do it.
         None => settle(release(&loan)),
     };
-    Finish { job, attempt, took: start.elapsed(), what }
+    drop(running);
+    Finish { job, attempt, task, took: start.elapsed(), what }
 }
 
 pub(super) fn release(loan: &Loan) -> Ending {
@@ -147,10 +154,11 @@ async fn succeed<D: TaskDatabase>(
 ) -> Result<What, Fault> {
     match begun {
         // What it has written is lost with its transaction, so it is not tried to end again.
-        Some(begun) => match end(shared, does, loan, Some(begun), ending).await? {
-            true => Ok(What::Settled),
-            false => Ok(What::Lost),
-        },
+        Some(begun) => {
+            let came = Came::of(&ending.how);
+            let is_ended = end(shared, does, loan, Some(begun), ending).await?;
+            Ok(if is_ended { What::Settled(came) } else { What::Lost })
+        }
         None if deletes(does, State::Done) => end_alone(shared, does, loan, ending, teller).await,
         None => Ok(settle(ending)),
     }
@@ -209,7 +217,7 @@ async fn end_alone<D: TaskDatabase>(
         let error = match end(shared, does, loan, None, ending.clone()).await {
             Ok(is_ended) => {
                 shared.stats.has_ended();
-                break Ok(if is_ended { What::Settled } else { What::Lost });
+                break Ok(if is_ended { What::Settled(Came::of(&ending.how)) } else { What::Lost });
             }
             Err(Undone::Wrong(fault)) => break Err(fault),
             Err(Undone::Away(error)) => error,

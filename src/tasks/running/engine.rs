@@ -18,7 +18,8 @@ use tokio::time::{Instant, sleep_until};
 use super::Shared;
 use super::attempt::{Finish, What, release, run};
 use super::held::Holding;
-use super::settling::{Settled, settle_all};
+use super::meter::Came;
+use super::settling::{Settled, Told, settle_all};
 use super::ticker::tick_all;
 use super::unclaimed;
 use crate::tasks::TaskDatabase;
@@ -331,14 +332,30 @@ impl<D: TaskDatabase> Running<D> {
     fn finished(&mut self, finish: Finish) {
         self.holding.ended(finish.job, finish.attempt, finish.took);
         self.alone = self.alone.filter(|alone| *alone != finish.job);
+        let of = finish.task.and_then(|task| self.shared.meter.of(task));
+        if let Some(of) = of {
+            of.took(finish.took);
+        }
+        let ended = |came| of.into_iter().for_each(|of| of.ended(came));
         match finish.what {
-            What::Settle(ending) => self.ended.push_back(*ending),
-            What::Settled => self.shared.stats.done(1),
-            What::Lost => log::warn!(
-                target: "convoke::tasks",
-                "job {}: another worker has it, and what this one has done does not count",
-                finish.job
-            ),
+            What::Settle(ending) => {
+                if let Some(task) = finish.task {
+                    self.shared.meter.settles(task, finish.job, finish.attempt);
+                }
+                self.ended.push_back(*ending);
+            }
+            What::Settled(came) => {
+                ended(came);
+                self.shared.stats.done(1);
+            }
+            What::Lost => {
+                ended(Came::Lost);
+                log::warn!(
+                    target: "convoke::tasks",
+                    "job {}: another worker has it, and what this one has done does not count",
+                    finish.job
+                );
+            }
         }
     }
 
@@ -376,8 +393,11 @@ impl<D: TaskDatabase> Running<D> {
             self.settle_from = Instant::now() + self.settle_pause;
             left.into_iter().rev().for_each(|ending| self.ended.push_front(ending));
         }
-        self.shared.stats.done(told.iter().filter(|(_, settled)| *settled).count());
-        for (job, _) in told.iter().filter(|(_, settled)| !*settled) {
+        self.shared.stats.done(told.iter().filter(|told| told.is_settled).count());
+        for Told { job, attempt, came, is_settled } in &told {
+            self.shared.meter.settled(*job, *attempt, if *is_settled { *came } else { Came::Lost });
+        }
+        for Told { job, .. } in told.iter().filter(|told| !told.is_settled) {
             log::warn!(
                 target: "convoke::tasks",
                 "job {job}: another worker has it, or it was settled before an answer was lost"
@@ -434,8 +454,11 @@ impl<D: TaskDatabase> Running<D> {
             let jobs = shared.queue.jobs();
             while prunes && jobs.prune(PRUNED).await? >= PRUNED as u64 {}
             if counts {
-                shared.stats.counted(jobs.figures(&wanted.queues, COUNTED).await?);
-                shared.stats.unclaimed(jobs.unclaimed(&wanted, unclaimed::LONGER, unclaimed::MOST).await?);
+                let figures = jobs.figures(&wanted.queues, COUNTED).await?;
+                shared.meter.counted(&figures);
+                shared.stats.counted(figures);
+                let found = jobs.unclaimed(&wanted, unclaimed::LONGER, unclaimed::MOST).await?;
+                shared.meter.unclaimed(shared.stats.unclaimed(found));
             }
             Ok(())
         }

@@ -222,9 +222,11 @@ impl Stats {
         self.seen().figures = figures;
     }
 
-    /// Jobs of others that wait were looked for.
-    pub(super) fn unclaimed(&self, found: Vec<Unclaimed>) {
-        self.seen().unclaimed.found(found);
+    /// Jobs of others that wait were looked for; returns of how many tasks nobody seems to do any.
+    pub(super) fn unclaimed(&self, found: Vec<Unclaimed>) -> usize {
+        let mut seen = self.seen();
+        seen.unclaimed.found(found);
+        seen.unclaimed.len()
     }
 
     pub(in crate::tasks) fn health(&self) -> TasksHealth {

@@ -8,7 +8,7 @@
 //! In reading order: `options` is what it goes by; `engine` is its one task, and `held` what it has; `attempt` runs a function, and
 //! `ending` says what becomes of that; `settling` ends many together, and `removing` what does not end with others; `ticker` enqueues what is due again and
 //! again, and `unclaimed` is what nobody does. `health` and `service` are as with a worker; `to_bus` has the bus of this process
-//! hear how jobs have ended. `batches` looks after those of the database, and `closing` is where what waits for them goes.
+//! hear how jobs have ended. `meter` is what is measured. `batches` looks after those of the database, and `closing` is where what waits for them goes.
 //!
 //! An attempt ends by one statement that is fenced by its number, in one transaction with its event. What is not settled comes
 //! again when its lease ends.
@@ -21,6 +21,7 @@ mod ending;
 mod removing;
 mod settling;
 mod health;
+mod meter;
 mod unclaimed;
 mod service;
 mod ticker;
@@ -31,6 +32,7 @@ mod batches;
 pub(super) use ending::{after, leaving, tell, wait};
 pub(super) use health::Stats;
 pub use health::{TasksHealth, TasksProbe};
+pub(super) use meter::{Came, OfTask};
 pub(super) use options::{FAR, Options};
 pub(super) use service::Parts;
 pub use service::TasksService;
@@ -54,5 +56,6 @@ pub(super) struct Shared<D: TaskDatabase> {
     pub(super) functions: Rc<HashMap<&'static str, Rc<dyn Does<D>>>>,
     pub(super) options: Options,
     pub(super) stats: Arc<Stats>,
+    meter: meter::Meter,
     pub(super) schedules: Rc<[Every]>,
 }

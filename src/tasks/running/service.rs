@@ -12,6 +12,7 @@ use actix::prelude::*;
 use tokio::sync::{oneshot, watch};
 
 use super::engine::{Engine, Order};
+use super::meter::Meter;
 use super::to_bus::ToBus;
 use super::{Every, Options, Shared, Stats};
 use crate::outbox::{OutboxBuilder, RelayService};
@@ -82,6 +83,10 @@ impl<D: TaskDatabase> TasksService<D> {
             }
         };
         self.queue = Some(queue.clone());
+        let mut queues: Vec<Arc<str>> = parts.functions.values().map(|does| does.terms().queue.into()).collect();
+        queues.sort_unstable();
+        queues.dedup();
+        let meter = Meter::new(parts.functions.keys().copied(), &queues);
         let shared = Shared {
             queue,
             outbox,
@@ -89,6 +94,7 @@ impl<D: TaskDatabase> TasksService<D> {
             functions: parts.functions.clone(),
             options: parts.options,
             stats: parts.stats.clone(),
+            meter,
             schedules: parts.schedules.clone(),
         };
         self.engine = Some(Engine::new(Rc::new(shared)));

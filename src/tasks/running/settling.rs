@@ -5,6 +5,7 @@
 
 use super::Shared;
 use super::ending::{plain, tell_batch};
+use super::meter::Came;
 use crate::__private::Shown;
 use crate::tasks::queue::{Ended, Seat};
 use crate::tasks::{Ending, Fault, How, Outboxes, State, TaskDatabase};
@@ -13,11 +14,28 @@ use crate::transport::TransportError;
 /// After so many that are refused whoever tells of them, it is the fault of the database, and nobody looks for more.
 const REFUSED: usize = 2;
 
+/// What the database has said of one.
+pub(super) struct Told {
+    pub(super) job: i64,
+    pub(super) attempt: u32,
+    pub(super) came: Came,
+    /// Whether it was settled: whether it was still lent by the number of its attempt.
+    pub(super) is_settled: bool,
+}
+
+/// Of each what the database has said.
+fn told(part: &[Ending], settled: Vec<bool>) -> impl Iterator<Item = Told> {
+    let told = |(ending, is_settled): (&Ending, _)| {
+        let came = Came::of(&ending.how);
+        Told { job: ending.job, attempt: ending.attempt, came, is_settled }
+    };
+    part.iter().zip(settled).map(told)
+}
+
 /// What came of it.
 #[derive(Default)]
 pub(super) struct Settled {
-    /// Of each whether it was, for it was still lent by the number of its attempt.
-    pub(super) told: Vec<(i64, bool)>,
+    pub(super) told: Vec<Told>,
     /// What comes again, in its order: what was settled is not settled again.
     pub(super) left: Vec<Ending>,
 }
@@ -42,10 +60,9 @@ pub(super) async fn settle_all<D: TaskDatabase>(shared: &Shared<D>, endings: Vec
     // The next part stands at the end.
     let (mut parts, mut refused) = (vec![endings], 0);
     while let Some(mut part) = parts.pop() {
-        let ids: Vec<i64> = part.iter().map(|ending| ending.job).collect();
         let error = match jobs.settle(part.clone(), outboxes).await {
-            Ok(told) => {
-                settled.told.extend(ids.into_iter().zip(told));
+            Ok(all) => {
+                settled.told.extend(told(&part, all));
                 continue;
             }
             Err(error) => error,
@@ -62,12 +79,12 @@ pub(super) async fn settle_all<D: TaskDatabase>(shared: &Shared<D>, endings: Vec
             continue;
         }
         let Some(one) = part.pop() else { continue };
-        let told = match by_ours(shared, &one, &error).await {
-            Some(ours) => jobs.settle(vec![ours], outboxes).await.ok(),
+        let by_ours = match by_ours(shared, &one, &error).await {
+            Some(ours) => jobs.settle(vec![ours.clone()], outboxes).await.ok().map(|all| (ours, all)),
             None => None,
         };
-        match told {
-            Some(told) => settled.told.extend(ids.into_iter().zip(told)),
+        match by_ours {
+            Some((ours, all)) => settled.told.extend(told(&[ours], all)),
             None => {
                 shared.stats.unsettled(&error);
                 refused += 1;

@@ -35,6 +35,11 @@ impl Watch {
         (self.firsts, self.stays) = (firsts, stays);
     }
 
+    /// Of how many tasks that is.
+    pub(super) fn len(&self) -> usize {
+        self.stays.len()
+    }
+
     /// As the health says it.
     pub(super) fn shown(&self) -> Vec<String> {
         self.stays.iter().map(shown).collect()

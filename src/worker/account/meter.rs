@@ -1,145 +1,105 @@
-//! What a worker measures, for whatever recorder of the crate `metrics` is installed; nothing without that feature.
+//! What a worker measures; its names and labels are in the table of `src/guide/production.md`.
 //!
-//! | name | kind | labels |
-//! |---|---|---|
-//! | `convoke_worker_deliveries_total` | counter | `source`, `result`: `done`, `duplicate`, `ignored`, `retried`, `dead`, `released`, `lost` |
-//! | `convoke_worker_duration_seconds` | histogram | `source`: how long the listeners took |
-//! | `convoke_worker_in_flight` | gauge | `source` |
-//! | `convoke_worker_lag_seconds` | histogram | `source`: from when the event was published to when it is heard |
-//! | `convoke_worker_backlog` | gauge | `source`: how many wait on the server, asked every 15 s |
-//! | `convoke_worker_dead_in_place` | gauge | `source`: how many dead letters hold back their keys, asked every 15 s |
-//! | `convoke_worker_parked` | gauge | `source`: how many are parked behind them |
+//! `handling.rs, fetch.rs → Meter → the recorder of the crate metrics`
 
-#[cfg(feature = "metrics")]
-mod recorded {
-    use std::cell::Cell;
-    use std::sync::Arc;
-    use std::time::{Duration, SystemTime};
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-    use metrics::{Counter, Gauge, Histogram, Unit};
-    use tokio::time::Instant;
+use tokio::time::Instant;
 
-    use crate::Metadata;
-    use crate::transport::ParkingFigures;
+use crate::__private::{Count, IS_MEASURED, Level, Spread};
+use crate::Metadata;
+use crate::transport::ParkingFigures;
 
-    const DELIVERIES: &str = "convoke_worker_deliveries_total";
-    const DURATION: &str = "convoke_worker_duration_seconds";
-    const IN_FLIGHT: &str = "convoke_worker_in_flight";
-    const LAG: &str = "convoke_worker_lag_seconds";
-    const BACKLOG: &str = "convoke_worker_backlog";
-    const DEAD_IN_PLACE: &str = "convoke_worker_dead_in_place";
-    const PARKED: &str = "convoke_worker_parked";
+/// How a delivery may end: the label `result`.
+const RESULTS: [&str; 7] = ["done", "duplicate", "ignored", "retried", "dead", "released", "lost"];
 
-    /// The handles of one worker, looked up once.
-    pub(crate) struct Meter {
-        source: Arc<str>,
-        done: Counter,
-        duration: Histogram,
-        in_flight: Gauge,
-        lag: Histogram,
-        backlog: Gauge,
-        asked: Cell<Option<Instant>>,
+/// The handles of one worker, looked up once.
+pub(crate) struct Meter {
+    source: Arc<str>,
+    deliveries: [Count; RESULTS.len()],
+    duration: Spread,
+    in_flight: Level,
+    lag: Spread,
+    /// Once the server has told it.
+    backlog: OnceCell<Level>,
+    asked: Cell<Option<Instant>>,
+    /// Of workers that park: how many are dead in their places, and how many are parked.
+    parked: OnceCell<(Level, Level)>,
+}
+
+impl Meter {
+    pub(crate) fn new(source: &Arc<str>) -> Self {
+        let of = [("source", &**source)];
+        let deliveries = |result| {
+            let labels = [("source", &**source), ("result", result)];
+            Count::new("convoke_worker_deliveries_total", "Deliveries that have ended, by how they did", &labels)
+        };
+        Self {
+            deliveries: RESULTS.map(deliveries),
+            duration: Spread::new("convoke_worker_duration_seconds", "How long the listeners took for a delivery", &of),
+            in_flight: Level::new("convoke_worker_in_flight", "Deliveries that are being heard", &of),
+            lag: Spread::new("convoke_worker_lag_seconds", "From when an event was published to when it is heard", &of),
+            backlog: OnceCell::new(),
+            asked: Cell::new(None),
+            parked: OnceCell::new(),
+            source: source.clone(),
+        }
     }
 
-    impl Meter {
-        pub(crate) fn new(source: &Arc<str>) -> Self {
-            metrics::describe_counter!(DELIVERIES, "Deliveries that have ended, by how they did");
-            metrics::describe_histogram!(DURATION, Unit::Seconds, "How long the listeners took for a delivery");
-            metrics::describe_gauge!(IN_FLIGHT, "Deliveries that are being heard");
-            metrics::describe_histogram!(LAG, Unit::Seconds, "From when an event was published to when it is heard");
-            metrics::describe_gauge!(BACKLOG, "Deliveries that wait on the server");
-            Self {
-                done: metrics::counter!(DELIVERIES, "source" => source.clone(), "result" => "done"),
-                duration: metrics::histogram!(DURATION, "source" => source.clone()),
-                in_flight: metrics::gauge!(IN_FLIGHT, "source" => source.clone()),
-                lag: metrics::histogram!(LAG, "source" => source.clone()),
-                backlog: metrics::gauge!(BACKLOG, "source" => source.clone()),
-                asked: Cell::new(None),
-                source: source.clone(),
-            }
-        }
+    pub(crate) fn now(&self) -> Option<Instant> {
+        IS_MEASURED.then(Instant::now)
+    }
 
-        pub(crate) fn now(&self) -> Option<Instant> {
-            Some(Instant::now())
-        }
+    pub(crate) fn begin(&self) {
+        self.in_flight.up();
+    }
 
-        pub(crate) fn begin(&self) {
-            self.in_flight.increment(1.0);
+    pub(crate) fn finish(&self, began: Option<Instant>) {
+        self.in_flight.down();
+        if let Some(began) = began {
+            self.duration.record(began.elapsed());
         }
+    }
 
-        pub(crate) fn finish(&self, began: Option<Instant>) {
-            self.in_flight.decrement(1.0);
-            if let Some(began) = began {
-                self.duration.record(began.elapsed());
-            }
+    pub(crate) fn settled(&self, result: &'static str) {
+        let counts = RESULTS.iter().zip(&self.deliveries).find(|(name, _)| **name == result);
+        if let Some((_, count)) = counts.filter(|_| IS_MEASURED) {
+            count.add(1);
         }
+    }
 
-        pub(crate) fn settled(&self, result: &'static str) {
-            if result == "done" {
-                self.done.increment(1);
-            } else {
-                metrics::counter!(DELIVERIES, "source" => self.source.clone(), "result" => result).increment(1);
-            }
-        }
-
-        /// A clock that is ahead of ours gives none.
-        pub(crate) fn lag(&self, metadata: &Metadata) {
+    /// A clock that is ahead of ours gives none.
+    pub(crate) fn lag(&self, metadata: &Metadata) {
+        if IS_MEASURED {
             self.lag.record(SystemTime::now().duration_since(metadata.time).unwrap_or_default());
         }
+    }
 
-        pub(crate) fn is_time_for_backlog(&self, every: Duration) -> bool {
-            let is_time = self.asked.get().is_none_or(|asked| asked.elapsed() >= every);
-            if is_time {
-                self.asked.set(Some(Instant::now()));
-            }
-            is_time
+    pub(crate) fn is_time_for_backlog(&self, every: Duration) -> bool {
+        let is_time = IS_MEASURED && self.asked.get().is_none_or(|asked| asked.elapsed() >= every);
+        if is_time {
+            self.asked.set(Some(Instant::now()));
         }
+        is_time
+    }
 
-        pub(crate) fn backlog(&self, waiting: u64) {
-            self.backlog.set(waiting as f64);
-        }
+    pub(crate) fn backlog(&self, waiting: u64) {
+        let of = [("source", &*self.source)];
+        let new = || Level::new("convoke_worker_backlog", "Deliveries that wait on the server", &of);
+        self.backlog.get_or_init(new).set(waiting);
+    }
 
-        /// Only of workers that park.
-        pub(crate) fn parked(&self, figures: ParkingFigures) {
-            metrics::describe_gauge!(DEAD_IN_PLACE, "Dead letters that hold back their keys");
-            metrics::describe_gauge!(PARKED, "Deliveries that are parked behind dead letters");
-            metrics::gauge!(DEAD_IN_PLACE, "source" => self.source.clone()).set(figures.dead as f64);
-            metrics::gauge!(PARKED, "source" => self.source.clone()).set(figures.parked as f64);
-        }
+    /// Only of workers that park.
+    pub(crate) fn parked(&self, figures: ParkingFigures) {
+        let of = [("source", &*self.source)];
+        let new = || {
+            let dead = Level::new("convoke_worker_dead_in_place", "Dead letters that hold back their keys", &of);
+            (dead, Level::new("convoke_worker_parked", "Deliveries that are parked behind dead letters", &of))
+        };
+        let (dead, parked) = self.parked.get_or_init(new);
+        dead.set(figures.dead);
+        parked.set(figures.parked);
     }
 }
-
-#[cfg(not(feature = "metrics"))]
-mod recorded {
-    use std::sync::Arc;
-
-    use tokio::time::Instant;
-
-    use crate::Metadata;
-    use crate::transport::ParkingFigures;
-
-    /// Measures nothing.
-    pub(crate) struct Meter;
-
-    impl Meter {
-        pub(crate) fn new(_source: &Arc<str>) -> Self {
-            Self
-        }
-
-        pub(crate) fn now(&self) -> Option<Instant> {
-            None
-        }
-
-        pub(crate) fn begin(&self) {}
-
-        pub(crate) fn finish(&self, _began: Option<Instant>) {}
-
-        pub(crate) fn settled(&self, _result: &'static str) {}
-
-        pub(crate) fn lag(&self, _metadata: &Metadata) {}
-
-        pub(crate) fn parked(&self, _figures: ParkingFigures) {}
-    }
-}
-
-pub(crate) use recorded::Meter;

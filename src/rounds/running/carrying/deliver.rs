@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::super::bench::id;
+use super::super::meter::{Deliveries, Handed};
 use super::here::Here;
 use crate::__private::random;
 use crate::__private::rounds::{Deliver, Delivered, Ending};
@@ -32,6 +33,7 @@ pub(in crate::durable) struct ToConsumer<P: Payload> {
     retry: Retry,
     at_once: usize,
     turns: Semaphore,
+    deliveries: Deliveries,
     _here: Here,
 }
 
@@ -45,7 +47,7 @@ struct Heard {
 
 impl<P: Payload> ToConsumer<P> {
     pub(in crate::durable::running) fn new(
-        name: String,
+        (of, name): (&str, String),
         consumer: Arc<str>,
         broker: WeakAddr<Broker<P>>,
         retry: Retry,
@@ -54,12 +56,23 @@ impl<P: Payload> ToConsumer<P> {
     ) -> Self {
         // More than that nobody can wait for.
         let turns = Semaphore::new(at_once.min(Semaphore::MAX_PERMITS));
-        Self { name, consumer, broker, retry, at_once, turns, _here: here }
+        let deliveries = Deliveries::new(of, &consumer);
+        Self { name, consumer, broker, retry, at_once, turns, deliveries, _here: here }
     }
 }
 
 impl<P: Payload + DeserializeOwned> ToConsumer<P> {
     async fn deliver(&self, packet: &Packet) -> Result<(), TransportError> {
+        let delivered = self.try_to_deliver(packet).await;
+        self.deliveries.handed(match &delivered {
+            Ok(()) => Handed::Done,
+            Err(error) if error.is_temporary() => Handed::Released,
+            Err(_) => Handed::Dead,
+        });
+        delivered
+    }
+
+    async fn try_to_deliver(&self, packet: &Packet) -> Result<(), TransportError> {
         let (round, key, ending) = self.read(packet).map_err(|why| self.error(ErrorKind::Refused, &why))?;
         // It is never closed.
         let _turn = self.turns.acquire().await;
@@ -79,6 +92,7 @@ impl<P: Payload + DeserializeOwned> ToConsumer<P> {
                 return Err(self.error(ErrorKind::Refused, &why));
             }
             log::warn!(target: "convoke::rounds", "{}: round {round}: the consumer {failed}: it is tried again", self.name);
+            self.deliveries.handed(Handed::Retried);
             sleep(self.retry.wait(attempt, random())).await;
             attempt += 1;
         }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::bench::{Answer, Ask, Bench, Law};
-use super::known::{Before, RECENT};
-use super::leases::{Claimed, Leasing};
+use super::super::bench::{Answer, Ask, Bench, Law};
+use super::super::known::{Before, RECENT};
+use super::super::leases::{Claimed, Leasing};
 use crate::__private::DeskBroker;
 use crate::__private::rounds::{End, Ending, Kind};
 use crate::durable::RoundDatabase as _;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::bench::{Answer, Ask, Bench, Law};
-use super::known::{Before, RECENT};
+use super::super::bench::{Answer, Ask, Bench, Law};
+use super::super::known::{Before, RECENT};
 use crate::__private::DeskBroker;
 use crate::__private::rounds::Ending;
 use crate::durable::conformance::Fixture;
