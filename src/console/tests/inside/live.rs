@@ -142,6 +142,9 @@ async fn a_page_that_is_gone_ends_its_stream() {
     let streams = Streams::of(&shown).await;
     let mut stream = streams.follow("/services/of%3Fname%3Dbilling").await;
     assert!(stream.next().await.is_none());
+    // And whoever comes to it follows nothing, or the browser would ask again and again.
+    let text = site(&shown, views).await.get("/convoke/services/of?name=billing").await.text;
+    assert!(text.contains("There is no such thing") && !text.contains("sse-connect"), "{text}");
     drop(stream);
     until("nobody follows", || shown.followers() == Default::default()).await;
 }
