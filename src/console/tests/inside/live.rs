@@ -1,5 +1,6 @@
 //! Pages that follow what they show.
 
+use std::path::Path;
 use std::time::Duration;
 
 use convoke::prelude::*;
@@ -133,6 +134,27 @@ async fn no_more_follow_than_may_and_what_is_no_page_is_not_followed() {
     }
     sleep(SOON).await;
     assert_eq!(shown.followers(), Default::default());
+}
+
+#[test]
+fn no_region_is_called_as_what_a_stream_tells_by_itself() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")];
+    let mut regions = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+                continue;
+            }
+            for region in std::fs::read_to_string(&entry).unwrap().split("sse-swap=\"").skip(1) {
+                let name = region.split('"').next().unwrap();
+                // A browser tells these without any data, which would be shown.
+                assert!(!["open", "error", "message"].contains(&name), "{}: {name}", entry.display());
+                regions += 1;
+            }
+        }
+    }
+    assert!(regions > 10, "{regions}");
 }
 
 #[actix_web::test]
