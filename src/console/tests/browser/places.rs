@@ -19,6 +19,7 @@ pub(super) fn lists() -> Vec<Place> {
         of("letters", &format!("/dead/{SERVER}?queue=orders")),
         of("tasks", "/tasks"),
         of("jobs", &format!("/tasks/{SERVER}")),
+        of("failed-jobs", &format!("/tasks/{SERVER}?state=failed")),
         of("durable", "/durable"),
         of("open-rounds", &format!("/durable/{SERVER}?broker=approvals")),
         of("stores", "/store"),
@@ -38,7 +39,7 @@ pub(super) fn lists() -> Vec<Place> {
 /// Those that a link leads to: of which list, and what is in the link.
 const LINKED: [(&str, &str, &str); 4] = [
     ("letter", "letters", "/letter?"),
-    ("job", "jobs", "/job?"),
+    ("job", "failed-jobs", "/job?"),
     ("round", "open-rounds", "/round?"),
     ("record", "records", "/record?"),
 ];
