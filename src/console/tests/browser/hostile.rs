@@ -239,7 +239,11 @@ async fn nothing_of_a_hostile_text_runs_and_no_page_is_broken_by_one() {
     let harmless: Vec<String> = (0..120).map(harmless).collect();
     let good = stage(&harmless).await;
     let Some(browser) = Browser::open(&good.site, true).await else { return };
-    let (known, _) = look_at_all(&browser, &good, &harmless[0]).await;
+    let (mut known, _) = look_at_all(&browser, &good, &harmless[0]).await;
+    // Once somebody has looked for a while, a queue has a line.
+    browser.go("/convoke/queues").await;
+    browser.until("a queue has a line", "document.querySelector('svg.spark polyline')").await;
+    known.extend(look(&browser, "/convoke/queues").await);
     browser.close().await;
     good.end().await;
     let (mut pages, begun) = (0, Instant::now());
