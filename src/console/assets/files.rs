@@ -19,12 +19,15 @@ struct File {
 
 const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
+const DRAWING: &str = "image/svg+xml";
 
 static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
     vec![
         File::new("console.css", STYLE, include_str!("files/console.css")),
         File::new("htmx.js", SCRIPT, include_str!("files/htmx.js")),
         File::new("sse.js", SCRIPT, include_str!("files/sse.js")),
+        File::new("morph.js", SCRIPT, include_str!("files/morph.js")),
+        File::new("icon.svg", DRAWING, include_str!("files/icon.svg")),
     ]
 });
 

@@ -92,6 +92,8 @@ struct RefusedPage<'a> {
 impl Refused {
     fn new(visit: &Visit, status: StatusCode, title: &str, text: &str) -> Self {
         let text = told(text);
+        // What is not there does not change.
+        let visit = &visit.still();
         let page = RefusedPage { visit, title, text: &text }.render();
         Self { status, page: page.unwrap_or_default(), text }
     }

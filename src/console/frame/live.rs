@@ -39,7 +39,7 @@ fn is_live(path: &str) -> bool {
 
 /// Where the stream of the page is that this visit is of, if that is live.
 pub(crate) fn place(visit: &Visit) -> Option<String> {
-    if !is_live(&visit.path) {
+    if visit.is_still || !is_live(&visit.path) {
         return None;
     }
     let of = if visit.query.is_empty() { visit.path.clone() } else { format!("{}?{}", visit.path, visit.query) };

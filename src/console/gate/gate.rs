@@ -71,7 +71,7 @@ impl Gate {
             Ok(found) => found,
             Err(denied) => return Ok(request.into_response(denied.response())),
         };
-        if *request.method() == Method::GET || *request.method() == Method::HEAD {
+        if is_read(request.method()) {
             self.read(request, visit, next).await
         } else {
             self.write(request, visit, &host, next).await
@@ -104,6 +104,7 @@ impl Gate {
             token: String::new(),
             production: self.is_production,
             sure: false,
+            is_still: !is_read(request.method()),
             shown: self.shown.clone(),
             sight: self.sight.clone(),
             path,
@@ -163,6 +164,10 @@ fn split(request: &ServiceRequest) -> (String, String) {
     let (whole, path) = (matched.as_str(), matched.unprocessed());
     let base = whole.strip_suffix(path).unwrap_or(whole).trim_end_matches('/');
     (base.to_owned(), path.to_owned())
+}
+
+fn is_read(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
 }
 
 fn is_html(headers: &HeaderMap) -> bool {

@@ -24,6 +24,8 @@ pub(crate) struct Visit {
     pub(crate) production: bool,
     /// Whether it is a write of which somebody was asked already, as in production.
     pub(crate) sure: bool,
+    /// Whether its page stays as it is, for it asks back or says no, and is followed by nobody.
+    pub(crate) is_still: bool,
     /// What the console is told of.
     pub(crate) shown: Shown,
     /// Who asks the servers.
@@ -50,6 +52,11 @@ impl Visit {
     /// The path of a file that goes with the pages: `console.css`, `htmx.js`.
     pub(crate) fn asset(&self, name: &str) -> String {
         format!("{}/assets/{}", self.base, assets::named(name))
+    }
+
+    /// The same, of a page that nobody follows.
+    pub(crate) fn still(&self) -> Self {
+        Self { is_still: true, ..self.clone() }
     }
 
     /// Notes what a write is about, before it is done, and what has come of it: a verb and the name of a queue, a task or a broker. No

@@ -3,6 +3,9 @@
 
 /// An application with a console, and what is asked of it: helpers, no tests.
 mod common;
+/// The pages in a real browser.
+#[cfg(feature = "sqlite")]
+mod browser;
 /// Who comes in, and who may change what.
 mod gate;
 /// What the pages of this process show, over real buses, services and brokers.

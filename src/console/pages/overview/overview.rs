@@ -62,7 +62,10 @@ pub(crate) async fn show(visit: Visit) -> Result<Html, Refused> {
     for (server, said) in &said {
         let card = card(&visit, server, said);
         if let Some(trouble) = &card.trouble {
-            wrong.push(Wrong { gravity: 2, text: format!("{}: {trouble}", card.title), link: card.link.clone() });
+            // Who says which server it is need not be told twice.
+            let is_named = trouble.starts_with(&card.title);
+            let text = if is_named { trouble.clone() } else { format!("{}: {trouble}", card.title) };
+            wrong.push(Wrong { gravity: 2, text, link: card.link.clone() });
         }
         cards.push(card);
         let Said { queues, tasks, rounds } = said;

@@ -1,5 +1,6 @@
 //! Pages that follow what they show.
 
+use std::path::Path;
 use std::time::Duration;
 
 use convoke::prelude::*;
@@ -135,6 +136,27 @@ async fn no_more_follow_than_may_and_what_is_no_page_is_not_followed() {
     assert_eq!(shown.followers(), Default::default());
 }
 
+#[test]
+fn no_region_is_called_as_what_a_stream_tells_by_itself() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")];
+    let mut regions = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                folders.push(entry);
+                continue;
+            }
+            for region in std::fs::read_to_string(&entry).unwrap().split("sse-swap=\"").skip(1) {
+                let name = region.split('"').next().unwrap();
+                // A browser tells these without any data, which would be shown.
+                assert!(!["open", "error", "message"].contains(&name), "{}: {name}", entry.display());
+                regions += 1;
+            }
+        }
+    }
+    assert!(regions > 10, "{regions}");
+}
+
 #[actix_web::test]
 async fn a_page_that_is_gone_ends_its_stream() {
     tokio::time::pause();
@@ -142,6 +164,9 @@ async fn a_page_that_is_gone_ends_its_stream() {
     let streams = Streams::of(&shown).await;
     let mut stream = streams.follow("/services/of%3Fname%3Dbilling").await;
     assert!(stream.next().await.is_none());
+    // And whoever comes to it follows nothing, or the browser would ask again and again.
+    let text = site(&shown, views).await.get("/convoke/services/of?name=billing").await.text;
+    assert!(text.contains("There is no such thing") && !text.contains("sse-connect"), "{text}");
     drop(stream);
     until("nobody follows", || shown.followers() == Default::default()).await;
 }

@@ -12,6 +12,17 @@ use super::shop::{On, Shop, order, site};
 const MOST: Duration = Duration::from_secs(1);
 
 #[actix_web::test]
+async fn a_server_that_is_away_is_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let away = format!("sqlite:{}", folder.path().join("away/shop.db").display());
+    let overview = site(&Shown::new("shop").at(away.parse().unwrap()), |person| person).await.get("/convoke/").await;
+    let (_, wrong) = overview.text.split_once("<ul class=\"wrong\">").unwrap();
+    let (wrong, _) = wrong.split_once("</ul>").unwrap();
+    assert_eq!((wrong.matches("<li").count(), wrong.matches(&away).count()), (1, 1), "{wrong}");
+    assert!(wrong.contains("there is no such file"), "{wrong}");
+}
+
+#[actix_web::test]
 async fn a_server_that_hangs_makes_only_its_card_say_so() {
     let hangs = TcpListener::bind("127.0.0.1:0").unwrap();
     let hanging = format!("redis://{}", hangs.local_addr().unwrap());

@@ -90,5 +90,5 @@ async fn a_consumer_is_there_once_those_have_ended_who_close_rounds() {
     });
     room.rounds.work(&[by_key("a")], &closes).await.unwrap();
     adding.into_inner().unwrap().unwrap().join().unwrap();
-    assert_eq!(room.rounds.consumers().await.unwrap(), ["audit".into()]);
+    assert_eq!(room.rounds.consumers().await.unwrap(), [std::sync::Arc::<str>::from("audit")]);
 }
