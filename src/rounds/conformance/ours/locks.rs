@@ -74,10 +74,10 @@ async fn a_consumer_is_there_once_those_have_ended_who_close_rounds() {
     let adding = Mutex::new(None);
     let closes = judge(|_, case| {
         adding.lock().unwrap().get_or_insert_with(|| {
-            let (url, schema) = (url.clone(), schema.clone());
+            let (their_url, their_schema) = (url.clone(), schema.clone());
             let adds = std::thread::spawn(move || {
                 actix_rt::System::new().block_on(async {
-                    let database = Postgres::connect(&url).schema(&schema).await.unwrap();
+                    let database = Postgres::connect(their_url).schema(their_schema).await.unwrap();
                     database.open_rounds("approvals".into()).await.unwrap().add_consumer("audit").await.unwrap();
                 });
             });
