@@ -116,6 +116,7 @@ impl AnyQueue {
             ServerKind::Redis => {
                 let (stream, group) = in_group(name);
                 let mut stream = super::Redis::stream(stream).at(address.url());
+                let has_group = group.is_some();
                 if let Some(group) = group {
                     stream = stream.group(group);
                 }
@@ -123,9 +124,11 @@ impl AnyQueue {
                     return Ok(Self::of(stream.create_if_missing().await?));
                 }
                 let mut stream = stream.await?;
-                // It looks whether the group is there.
-                stream.open(1).await?;
-                stream.close().await?;
+                // That of nobody's name is there once somebody has received from it, and who publishes needs none.
+                if has_group {
+                    stream.open(1).await?;
+                    stream.close().await?;
+                }
                 Ok(Self::of(stream))
             }
             #[cfg(feature = "rabbitmq")]

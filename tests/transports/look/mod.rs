@@ -68,6 +68,7 @@ over! { memory sqlite postgres redis rabbitmq sqs: {
     naming::hostile_names_are_errors_and_do_nothing,
     naming::an_address_that_is_shown_has_no_secret,
     naming::a_queue_is_opened_by_its_address_and_not_made_by_looking,
+    naming::who_publishes_to_what_is_there_need_not_know_who_receives,
 } }
 
 /// Opens a queue, and has it made: in a database and on Redis it is there once somebody has been there.

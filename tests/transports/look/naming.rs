@@ -84,6 +84,17 @@ pub(super) async fn a_queue_is_opened_by_its_address_and_not_made_by_looking(pla
     assert_eq!(drain(&mut existing).await.len(), 1);
 }
 
+/// As by the command, which ends once it has published.
+pub(super) async fn who_publishes_to_what_is_there_need_not_know_who_receives(place: &Place) {
+    let name = name("orders");
+    let address = place.address(&name);
+    publish(&AnyQueue::at(&address).await.unwrap(), &[packet(1)]).await;
+    publish(&AnyQueue::existing(&address).await.unwrap(), &[packet(2)]).await;
+    let mut receives = AnyQueue::at(&address).await.unwrap();
+    receives.open(10).await.unwrap();
+    assert_eq!(drain(&mut receives).await.len(), 2);
+}
+
 /// Somebody answers the connection, and then nothing more.
 #[actix_rt::test]
 async fn a_server_that_is_silent_or_away_is_an_error_in_time() {
