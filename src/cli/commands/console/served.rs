@@ -40,7 +40,9 @@ impl Console {
         let mut places = Vec::new();
         for url in &self.urls {
             if !is_url(url) {
-                return Err(Error::usage(format!("`{}` is no URL", shown(url)))
+                // What it is may be a URL whose beginning was lost, with a password in it.
+                let name = if url.contains(['@', '/', ':']) { "this".to_owned() } else { format!("`{}`", shown(url)) };
+                return Err(Error::usage(format!("{name} is no URL"))
                     .hint("write it as redis://localhost, or name a context by `--context`"));
             }
             places.push(Place::find(Wanted { url: Some(url), ..Wanted::default() })?);

@@ -155,4 +155,6 @@ fn a_password_stands_in_a_file_or_in_the_environment_and_nowhere_else() {
     }
     let said = refused(folder.path(), "console shop.db", 2);
     assert!(said.contains("`shop.db` is no URL"), "{said}");
+    let said = refused(folder.path(), "console //shop:geheim@localhost", 2);
+    assert!(said.contains("this is no URL") && !said.contains("geheim"), "{said}");
 }
