@@ -3,7 +3,7 @@
 //! `a write → a line, before → its handler: what it is about → a line with the same id, after`
 //!
 //! ```text
-//! {"at":"2026-01-02T03:04:05Z","command":"console","id":"…","is":"begun","what":{"route":"POST /convoke/dead/redrive"},"who":{"from":"10.0.0.7","person":"ada"}}
+//! {"at":"2026-01-02T03:04:05Z","command":"console","id":"…","is":"begun","place":"sqlite-shop.db","what":{"route":"POST /convoke/dead/{server}/letters"},"who":{"from":"10.0.0.7","person":"ada"}}
 //! {"at":"2026-01-02T03:04:05Z","id":"…","is":"noted","what":{"did":"redrive","of":"orders"}}
 //! {"at":"2026-01-02T03:04:06Z","id":"…","is":"done","status":303}
 //! ```
@@ -69,12 +69,20 @@ impl Log {
     /// # Errors
     ///
     /// If it cannot be noted: then it must not be done.
-    pub(super) async fn begin(self, route: &str, person: &str, from: Option<String>) -> Result<Entry, Unnoted> {
+    pub(super) async fn begin(
+        self,
+        route: &str,
+        server: Option<&str>,
+        person: &str,
+        from: Option<String>,
+    ) -> Result<Entry, Unnoted> {
         let entry = Entry { log: self, id: Uuid::now_v7().to_string() };
-        entry.line(json!({
-            "command": "console", "is": "begun", "what": { "route": route }, "who": { "from": from, "person": person },
-        }))
-        .await?;
+        let who = json!({ "from": from, "person": person });
+        entry
+            .line(
+                json!({ "command": "console", "is": "begun", "place": server, "what": { "route": route }, "who": who }),
+            )
+            .await?;
         Ok(entry)
     }
 

@@ -91,7 +91,7 @@ impl Gate {
         }
         if let Some(log) = self.log.clone() {
             let route = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
-            let begun = log.begin(&route, &name, from(request)).await;
+            let begun = log.begin(&route, request.match_info().get("server"), &name, from(request)).await;
             visit.entry = Some(begun.map_err(|error| error.error_response())?);
         }
         Ok(visit)

@@ -128,12 +128,13 @@ fn row(place: &str, job: &ListedJob) -> Row {
     }
 }
 
-/// When a job that waits is due, or since when.
+/// When a job that waits is due, or since when; of one that runs or is over, when its last attempt was.
 pub(super) fn when(status: &JobStatus) -> String {
-    match (status.due_in(), status.waited()) {
-        (Some(due), _) => format!("due in {}", Age(Some(due))),
-        (None, Some(waited)) => format!("due for {}", Age(Some(waited))),
-        (None, None) => String::new(),
+    match (status.due_in(), status.waited(), status.last_due()) {
+        (Some(due), ..) => format!("due in {}", Age(Some(due))),
+        (None, Some(waited), _) => format!("due for {}", Age(Some(waited))),
+        (None, None, Some(last)) => format!("last due {} ago", Age(Some(last))),
+        (None, None, None) => String::new(),
     }
 }
 
