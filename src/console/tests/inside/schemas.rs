@@ -48,7 +48,7 @@ async fn two_versions_of_an_event_are_compared_line_by_line() {
     let site = site(&shown(), views).await;
     let text = page(&site, "/schemas/of?name=OrderPlaced").await;
     assert!(text.contains("breaks writers"), "{text}");
-    let (_, lines) = text.split_once("<pre class=\"diff\">").unwrap();
+    let (_, lines) = text.split_once("<pre class=\"diff\"").unwrap();
     let (lines, _) = lines.split_once("</pre>").unwrap();
     assert!(lines.contains("<span class=\"come\">+ ") && lines.contains("&#34;total&#34;"), "{lines}");
     assert!(lines.contains("<span class=\"gone\">- ") && lines.contains("&#34;note&#34;"), "{lines}");
