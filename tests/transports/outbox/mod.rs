@@ -40,7 +40,7 @@ pub(crate) use base::{Base, Connection};
 pub(crate) use taker::{Mode, Taker};
 
 /// Whoever waits for longer has failed.
-pub(crate) const LONG: Duration = Duration::from_secs(30);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Debug, PartialEq, Event, Serialize, Deserialize)]
 #[event(topic = "orders/moved")]

@@ -43,7 +43,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use crate::transports::outbox::Base;
 
 /// Whoever waits for longer has failed.
-const LONG: Duration = Duration::from_secs(30);
+const LONG: Duration = Duration::from_secs(120);
 
 #[derive(Clone, Debug, PartialEq, Event, Serialize, Deserialize)]
 #[event(topic = "orders/moved", entity = "Order", entity_id = order)]

@@ -148,6 +148,9 @@ async fn a_redis_that_is_killed_under_load_loses_nothing_and_doubles_nothing() {
     }
     // The consumer has one word of each.
     let heard: Vec<i64> = base.heard("audit").await;
+    let mut once = BTreeSet::new();
+    let twice: Vec<_> = heard.iter().enumerate().filter(|(_, round)| !once.insert(**round)).collect();
+    assert!(twice.is_empty(), "rounds that stand there once more, with their places: {twice:?}");
     assert_eq!((heard.len() as u64, heard.into_iter().collect::<BTreeSet<_>>()), (count, rounds));
     println!(
         "figure: a Redis was killed {} times under {SIGNERS} signers in two processes: {count} rounds, {} signals refused meanwhile, 0 lost, 0 double",
