@@ -15,10 +15,14 @@ use crate::transport::{ErrorKind, TransportError};
 #[derive(Clone, Default)]
 struct Facts {
     version: Option<String>,
+    /// That of a Valkey, which also tells a version of Redis.
+    valkey: Option<String>,
     user: Option<String>,
     eviction: Option<String>,
     appendonly: Option<bool>,
     appendfsync: Option<String>,
+    /// Whether it starts with a log whose end is cut off.
+    truncated: Option<bool>,
     snapshots: Option<bool>,
     /// Whether the last write to the disk went well.
     written: Option<bool>,
@@ -42,6 +46,7 @@ pub(super) async fn look(address: &Address, patience: Duration) -> Result<Vec<Fi
             *place = Some(is);
         }
     }
+    facts.truncated = setting(&link, &at, "aof-load-truncated").await?.map(|truncated| truncated == "yes");
     facts.snapshots = setting(&link, &at, "save").await?.map(|save| !save.is_empty());
     let mut findings = judge(&facts);
     let asked = Asked::now();
@@ -98,10 +103,12 @@ fn of_info(info: &str) -> Facts {
     };
     Facts {
         version: field("redis_version"),
+        valkey: field("valkey_version"),
         user: None,
         eviction: field("maxmemory_policy"),
         appendonly: is("aof_enabled", "1"),
         appendfsync: None,
+        truncated: None,
         snapshots: None,
         written,
         replica: is("role", "slave"),
@@ -109,6 +116,13 @@ fn of_info(info: &str) -> Facts {
         most: number("maxmemory"),
         loading: is("loading", "1"),
     }
+}
+
+/// Whether what is cut off at the end of a log is a transaction as a whole: Valkey does so since this version, and no Redis is known to.
+fn cuts_off_whole_transactions(valkey: Option<&str>) -> bool {
+    let mut numbers = valkey.unwrap_or_default().split('.').map(|number| number.parse().unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    (next(), next(), next()) >= (9, 1, 2)
 }
 
 fn judge(facts: &Facts) -> Vec<Finding> {
@@ -156,6 +170,13 @@ fn judge(facts: &Facts) -> Vec<Finding> {
             }
             None => Finding::known("appendfsync", "it does not tell its appendfsync"),
         });
+        if facts.truncated == Some(true) && !cuts_off_whole_transactions(facts.valkey.as_deref()) {
+            findings.push(Finding::known(
+                "short reads",
+                "where a kill has cut off the log within a script, a second one may carry out its half, or take what was confirmed since: \
+                 send BGREWRITEAOF to a server whose log says `short read`",
+            ));
+        }
     }
     if facts.written == Some(false) {
         let says = "the last write to its disk has failed: it may refuse all writes, and a restart loses them";
@@ -216,6 +237,12 @@ mod tests {
         assert_eq!(set(|facts| facts.appendonly = Some(false)), ("appendonly", Risk));
         assert_eq!(set(|facts| facts.appendfsync = Some("everysec".to_owned())), ("appendfsync", Known));
         assert_eq!(set(|facts| facts.appendfsync = Some("no".to_owned())), ("appendfsync", Risk));
+        assert_eq!(set(|facts| facts.truncated = Some(true)), ("short reads", Known));
+        let valkey = |version: &str| {
+            let info = format!("{INFO}valkey_version:{version}\r\n");
+            worst(&Facts { truncated: Some(true), appendfsync: Some("always".to_owned()), ..of_info(&info) }).1
+        };
+        assert_eq!(["9.1.1", "9.1.2", "9.2.0-rc1", "10.0", "8.1.9"].map(valkey), [Known, Right, Right, Right, Known]);
         assert_eq!(set(|facts| facts.replica = Some(true)), ("writes", Broken));
         assert_eq!(set(|facts| facts.loading = Some(true)), ("writes", Broken));
         assert_eq!(set(|facts| facts.used = Some(900)), ("memory", Risk));

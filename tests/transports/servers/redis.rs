@@ -99,12 +99,35 @@ async fn answers(port: u16) -> bool {
     matches!(answer, Ok(Ok(answer)) if &answer == b"+PONG\r\n" || &answer == b"-NOAUTH")
 }
 
+/// Has the server write its log anew, and waits until it has.
+async fn rewritten(port: u16) {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let asked: redis::RedisResult<String> = redis::cmd("BGREWRITEAOF").query_async(&mut connection).await;
+    asked.unwrap();
+    loop {
+        let said: String = redis::cmd("INFO").arg("persistence").query_async(&mut connection).await.unwrap();
+        let is = |line: &str| said.lines().any(|it| it == line);
+        if is("aof_rewrite_in_progress:0") && is("aof_rewrite_scheduled:0") {
+            assert!(is("aof_last_bgrewrite_status:ok"), "{said}");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 impl Server for Own {
     fn kill(&self) -> BoxFuture<'_, ()> {
         Box::pin(async { drop(self.process.lock().unwrap().take()) })
     }
 
+    /// As the manual says of a server that was killed: what a write has left that was cut off is not to come back by a second kill.
     fn start(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.run())
+        Box::pin(async {
+            self.run().await;
+            if self.settings.iter().any(|setting| setting == "--appendonly") {
+                rewritten(self.port).await;
+            }
+        })
     }
 }
