@@ -30,9 +30,9 @@ impl Fields {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether somebody was asked back, or need not be.
-    pub(crate) fn is_sure(&self, asks: bool) -> bool {
-        !asks || self.get(SURE) == "yes"
+    /// Whether somebody was asked back, and is sure.
+    pub(crate) fn is_sure(&self) -> bool {
+        self.get(SURE) == "yes"
     }
 }
 

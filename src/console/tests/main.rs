@@ -3,6 +3,9 @@
 
 /// An application with a console, and what is asked of it: helpers, no tests.
 mod common;
+/// Jobs that pages show: no tests.
+#[cfg(feature = "sqlite")]
+mod jobs;
 /// The pages in a real browser.
 #[cfg(feature = "sqlite")]
 mod browser;

@@ -33,7 +33,7 @@ pub(super) async fn change(
     }
     let (deed, wanted, what) = wanted(&visit, &fields)?;
     // What is deleted is gone: that is asked everywhere, not only in production, where the gate asks.
-    if deed == Deed::Discard && !visit.sure && !fields.is_sure(true) {
+    if deed == Deed::Discard && !visit.sure && !fields.is_sure() {
         let question = format!("{what} of {} will be deleted for good.", shown(&queue));
         return ask(&visit, &format!("{place}/letters"), &fields, (&question, "Delete"), &back);
     }

@@ -3,6 +3,7 @@
 use actix_web::web;
 use askama::Template;
 use convoke::look::{Letter, LetterId, Reading};
+use convoke::transport::ErrorKind;
 use serde::Deserialize;
 
 use super::finding::{Found, find};
@@ -10,7 +11,7 @@ use super::progress::{SHOWN, SweepShown};
 use crate::frame::{Ago, Figure, Html, PacketShown, Refused, link, shown, told};
 use crate::gate::Visit;
 use crate::pages::server_of;
-use crate::sight::{REASONS, Which};
+use crate::sight::{REASONS, Unanswered, Which, in_time};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -75,12 +76,20 @@ pub(crate) async fn show(visit: Visit, server: web::Path<String>, asked: web::Qu
         error: asked.error.clone(),
     };
     let unanswered = |unanswered| Refused::unanswered(&visit, &unanswered);
-    let letters = server.server().await.map_err(unanswered)?.letters(&asked.queue);
+    let connected = server.server().await.map_err(unanswered)?;
+    let letters = connected.letters(&asked.queue);
     let is_leased = letters.reading() == Reading::UnderALease;
     let found = find(&letters, &which, after).await;
     // Others may have them again.
     actix_web::rt::spawn(letters.close());
     let Found { letters, next, looked } = found.map_err(unanswered)?;
+    // Of a name that was misspelled nobody should read that nothing has died.
+    if letters.is_empty()
+        && let Err(Unanswered::Said(error)) = in_time(connected.queue(&asked.queue)).await
+        && error.kind() == ErrorKind::Missing
+    {
+        return Err(Refused::of(&visit, &error));
+    }
     let place = format!("{}/dead/{}", visit.base, server.name());
     let page = List {
         title: shown(&server.title()),

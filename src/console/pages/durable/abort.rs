@@ -1,12 +1,12 @@
 //! A round is ended by hand.
 //!
-//! `POST → is it still the open one of its key? → BrokerLook::abort, by who asks → the round`
+//! `POST → are you sure? → is it still the open one of its key? → BrokerLook::abort, by who asks → the round`
 
 use actix_web::web;
 use convoke::DurableState;
 
 use super::{in_time, round_id};
-use crate::frame::{Answer, Fields, Refused, link, shown};
+use crate::frame::{Answer, Fields, Refused, ask, link, shown};
 use crate::gate::Visit;
 use crate::pages::server_of;
 
@@ -25,6 +25,17 @@ pub(super) async fn abort(
     if reason.is_empty() {
         return Err(Refused::wrong(&visit, "no reason is given: everyone who waits for the round is told it"));
     }
+    let place = format!("{}/durable/{}", visit.base, server.name());
+    let back = link(&format!("{place}/round"), &[("broker", name), ("round", &id.get().to_string())]);
+    // Nothing opens it again: that is asked everywhere, not only in production, where the gate asks.
+    if !visit.sure && !fields.is_sure() {
+        let question = format!(
+            "Round {id} of {} will be aborted, and whoever waits for it is told: {}.",
+            shown(name),
+            shown(&reason)
+        );
+        return ask(&visit, &format!("{place}/abort"), &fields, (&question, "Abort"), &back);
+    }
     visit.wrote("abort a round", &format!("{}: round {id}", shown(name))).await?;
     let works = server.works().await.map_err(|unanswered| Refused::unanswered(&visit, &unanswered))?;
     let who = visit.person.name().to_owned();
@@ -38,10 +49,7 @@ pub(super) async fn abort(
         broker.abort(round.key, reason, Some(&who)).await.map(Some)
     });
     match aborted.await.map_err(|wrong| wrong.refused(&visit))? {
-        Some(aborted) if aborted == id => {
-            let place = format!("{}/durable/{}/round", visit.base, server.name());
-            Ok(Answer::See(link(&place, &[("broker", name), ("round", &id.get().to_string())])))
-        }
+        Some(aborted) if aborted == id => Ok(Answer::See(back)),
         Some(other) => {
             let text =
                 format!("round {id} had closed at that moment, and the next one of its key was aborted: {other}");

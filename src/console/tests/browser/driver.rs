@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{env, fs, thread};
 
 use tempfile::TempDir;
@@ -27,6 +28,8 @@ pub(super) struct Driver {
     port: u16,
     /// The browser, if it has another place than chromedriver knows.
     pub(super) chromium: Option<PathBuf>,
+    /// Hears once it has ended.
+    ended: Receiver<()>,
     /// Where browsers keep what they keep.
     pub(super) folder: TempDir,
 }
@@ -56,9 +59,13 @@ impl Driver {
                 break port.trim_end_matches('.').parse().unwrap();
             }
         };
-        // What it says later is nobody's, and must not hold it up.
-        thread::spawn(move || lines.read_to_end(&mut Vec::new()));
-        Some(Self { child, port, chromium, folder })
+        // What it says later is nobody's, and must not hold it up. It says no more once it has ended.
+        let (says, ended) = mpsc::channel();
+        thread::spawn(move || {
+            let _ = lines.read_to_end(&mut Vec::new());
+            let _ = says.send(());
+        });
+        Some(Self { child, port, chromium, ended, folder })
     }
 
     pub(super) fn url(&self) -> String {
@@ -77,11 +84,8 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let asked = self.ask_to_end();
-        let until = Instant::now() + Duration::from_secs(10);
-        while asked.is_ok() && matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
-            #[expect(clippy::disallowed_methods, reason = "a drop awaits nothing, and this is the end of the test")]
-            thread::sleep(Duration::from_millis(10));
+        if self.ask_to_end().is_ok() {
+            let _ = self.ended.recv_timeout(Duration::from_secs(10));
         }
         // Nothing happens if it has ended.
         let _ = self.child.kill();

@@ -10,7 +10,7 @@ use actix::prelude::*;
 use actix_web::rt::spawn;
 use convoke::prelude::*;
 use convoke::transport::{DeadReason, Packet, SqliteDatabase};
-use convoke::{Services, Supervisor, Task, TaskFailed, TaskTerms};
+use convoke::{Services, Supervisor};
 use convoke_console::Shown;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::browser::Browser;
 use super::stage::{SERVER, Stage, database, dead, publish};
 use super::texts::texts;
+use crate::jobs::Told;
 
 /// How many texts there are, how many of them are on the pages of one application, and of how many on a list one is looked at by itself.
 fn sizes() -> (usize, usize, usize) {
@@ -45,23 +46,11 @@ impl Handler<Heard<Placed>> for Named {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-struct Work {
-    text: String,
-}
-
-impl Task for Work {
-    type Succeeds = convoke::AsReturned;
-    type Fails = TaskFailed;
-    const NAME: &'static str = "Any";
-    const TERMS: TaskTerms = TaskTerms::new();
-}
-
 /// Letters, jobs, rounds and records, one of each text.
 async fn keep(db: &SqliteDatabase, texts: &[String]) {
     let tasks = db.tasks().await.unwrap();
     for text in texts {
-        let id = tasks.enqueue(Work { text: text.clone() }).await.unwrap().into_job().id().number();
+        let id = tasks.enqueue(Told { text: text.clone() }).await.unwrap().into_job().id().number();
         let all = "UPDATE convoke_job SET task = ?1, queue = ?1, text = ?1, note = ?1, state = 3, attempt = 2, at = 4102444800000 WHERE id = ?2";
         sqlx::query(all).bind(text).bind(id).execute(db.pool()).await.unwrap();
         let step = "INSERT INTO convoke_job_step (job, name, result) VALUES (?1, ?2, ?3)";

@@ -15,7 +15,7 @@ use convoke::look::Address;
 use convoke::prelude::*;
 use convoke::schema::Document;
 use convoke::transport::{AnyQueue, DeadLetterRecord, DeadReason, Packet, Publisher, Source, Sqlite, SqliteDatabase};
-use convoke::{Envelope, Fault, Route, Services, Supervisor, Task, TaskFailed, TaskTerms, Tasks, Uuid, Worker};
+use convoke::{Envelope, Fault, Route, Services, Supervisor, Tasks, Uuid, Worker};
 use convoke_console::{Allowed, Shown, scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::common::all;
+use crate::jobs::{NobodyDoes, SendReceipt};
 
 mod before {
     use convoke::prelude::*;
@@ -81,31 +82,6 @@ impl Handler<Heard<UserRegistered>> for Welcome {
     fn handle(&mut self, _: Heard<UserRegistered>, _: &mut Context<Self>) -> Handled {
         Ok(())
     }
-}
-
-#[derive(Serialize, Deserialize)]
-struct SendReceipt {
-    order: u64,
-    email: String,
-}
-
-impl Task for SendReceipt {
-    type Succeeds = convoke::AsReturned;
-    type Fails = TaskFailed;
-    const NAME: &'static str = "SendReceipt";
-    const TERMS: TaskTerms = TaskTerms::new().attempts(3);
-}
-
-#[derive(Serialize, Deserialize)]
-struct NobodyDoes {
-    email: String,
-}
-
-impl Task for NobodyDoes {
-    type Succeeds = convoke::AsReturned;
-    type Fails = TaskFailed;
-    const NAME: &'static str = "NobodyDoes";
-    const TERMS: TaskTerms = TaskTerms::new();
 }
 
 async fn send(task: Arc<SendReceipt>) -> Result<ReceiptSent, Fault> {

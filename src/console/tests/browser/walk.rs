@@ -160,7 +160,10 @@ async fn a_letter_is_redriven_and_a_round_is_aborted_by_keys() {
     browser.until("it waits", "document.body.innerText.includes('have not kept the promise')").await;
     browser.tab_to("why", "it.name === 'reason'").await;
     browser.type_in("the contract was withdrawn").await;
-    browser.tab_to("abort", "it.innerText === 'Abort'").await;
+    browser.tab_to("abort", "it.innerText === 'Abort…'").await;
+    browser.leave_by(Key::Enter).await;
+    browser.until("it asks", "document.body.innerText.includes('Are you sure?')").await;
+    browser.tab_to("sure", "it.innerText === 'Abort'").await;
     browser.leave_by(Key::Enter).await;
     browser
         .until("it is over", "document.querySelector('#round').innerText.includes('the contract was withdrawn')")

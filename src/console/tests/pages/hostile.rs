@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use convoke::prelude::*;
 use convoke::transport::{DeadReason, Packet};
-use convoke::{Task, TaskFailed, TaskTerms};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::shop::{On, Shop, between, dead};
+use crate::jobs::Told;
 
 /// What breaks out, hides or turns.
 const BASES: [&str; 25] = [
@@ -56,18 +55,6 @@ fn hostile() -> Vec<String> {
     BASES.iter().flat_map(each).collect()
 }
 
-#[derive(Serialize, Deserialize)]
-struct Any {
-    text: String,
-}
-
-impl Task for Any {
-    type Succeeds = convoke::AsReturned;
-    type Fails = TaskFailed;
-    const NAME: &'static str = "Any";
-    const TERMS: TaskTerms = TaskTerms::new();
-}
-
 /// A letter, a job, a round and a record of each.
 async fn filled(name: &str, texts: &[String]) -> Shop {
     let shop = Shop::new(On::Sqlite, name).await;
@@ -84,7 +71,7 @@ async fn filled(name: &str, texts: &[String]) -> Shop {
     shop.publish("orders-dead", &texts.iter().map(letter).collect::<Vec<_>>()).await;
     let tasks = db.tasks().await.unwrap();
     for text in texts {
-        let id = tasks.enqueue(Any { text: text.clone() }).await.unwrap().into_job().id().number();
+        let id = tasks.enqueue(Told { text: text.clone() }).await.unwrap().into_job().id().number();
         let all = "UPDATE convoke_job SET task = ?1, queue = ?1, text = ?1, note = ?1, state = 3, attempt = 2, at = 4102444800000 WHERE id = ?2";
         sqlx::query(all).bind(text).bind(id).execute(db.pool()).await.unwrap();
         let step = "INSERT INTO convoke_job_step (job, name, result) VALUES (?1, ?2, ?3)";

@@ -44,6 +44,10 @@ async fn letters_are_listed_and_found_by_what_they_have() {
             let found: Vec<String> = found.into_iter().map(|at: usize| all[at].clone()).collect();
             assert_eq!(ids(&page.text), found, "{on:?}: {asked}");
         }
+        // Nothing has died where nobody has published.
+        let place = format!("/dead/{}?queue=", shop.server);
+        let missing = shop.get(&format!("{place}ordres")).await;
+        assert_eq!(missing.status, 404, "{on:?}: {}", missing.text);
     }
 }
 

@@ -2,39 +2,14 @@
 
 use std::time::Duration;
 
-use convoke::Task;
 use convoke::prelude::*;
 use convoke::transport::SqliteDatabase;
-use convoke::{Fault, JobState, TaskDatabase, TaskFailed, TaskTerms, Tasks, TasksLook};
+use convoke::{Fault, JobState, TaskDatabase, Tasks, TasksLook};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::shop::{BOTH, On, Shop, between, next};
-
-#[derive(Serialize, Deserialize)]
-struct SendReceipt {
-    order: u64,
-    email: String,
-}
-
-impl Task for SendReceipt {
-    type Succeeds = convoke::AsReturned;
-    type Fails = TaskFailed;
-    const NAME: &'static str = "SendReceipt";
-    const TERMS: TaskTerms = TaskTerms::new().attempts(3);
-}
-
-#[derive(Serialize, Deserialize)]
-struct NobodyDoes {
-    email: String,
-}
-
-impl Task for NobodyDoes {
-    type Succeeds = convoke::AsReturned;
-    type Fails = TaskFailed;
-    const NAME: &'static str = "NobodyDoes";
-    const TERMS: TaskTerms = TaskTerms::new();
-}
+use crate::jobs::{NobodyDoes, SendReceipt};
 
 #[derive(Event, Serialize, Deserialize)]
 #[event(topic = "receipts/sent")]
@@ -195,17 +170,25 @@ async fn a_round_says_why_it_waits_and_is_aborted_by_hand() {
     assert!(page.text.contains("Why it waits") && page.text.contains("have not kept the promise"), "{}", page.text);
     let abort = format!("{place}/abort");
     let of = |broker: &'static str, round: &str, reason: &'static str| {
-        [("broker", broker), ("round", round), ("reason", reason)]
+        [("broker", broker), ("round", round), ("reason", reason), ("sure", "yes")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
     };
-    let send = async |fields: [(String, String); 3]| {
+    let send = async |fields: [(String, String); 4]| {
         let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         shop.post(&abort, &fields).await
     };
     assert_eq!(send(of("approvals", &round, " ")).await.status, 400);
     assert_eq!(send(of("none", &round, "no")).await.status, 404);
     assert_eq!(send(of("approvals", "x", "no")).await.status, 400);
-    let done = send(of("approvals", &round, "the contract was withdrawn")).await;
+    // Nothing opens it again: it is asked first.
+    let reason = "the contract was withdrawn";
+    let asked = shop.post(&abort, &[("broker", "approvals"), ("round", &round), ("reason", reason)]).await;
+    assert_eq!(asked.status, 200, "{}", asked.text);
+    assert!(asked.text.contains(&format!("Round #{round} of approvals will be aborted")), "{}", asked.text);
+    assert_eq!((asked.field("reason"), asked.field("sure")), (Some(reason), Some("yes")));
+    let page = shop.get(&format!("{place}/round?broker=approvals&round={round}")).await;
+    assert!(page.text.contains("Why it waits") && !page.text.contains(reason), "{}", page.text);
+    let done = send(of("approvals", &round, reason)).await;
     assert_eq!(done.status, 303, "{}", done.text);
     let page = shop.get(&format!("{place}/round?broker=approvals&round={round}")).await;
     assert!(page.text.contains("the contract was withdrawn") && page.text.contains(">cancelled<"), "{}", page.text);
