@@ -12,7 +12,9 @@ mod rows;
 mod insert;
 mod take;
 mod lanes;
-// sqlx needs a newer Rust than the crate says, and that has locks of files.
-#[allow(clippy::incompatible_msrv)]
+#[expect(
+    clippy::incompatible_msrv,
+    reason = "sqlx needs a newer Rust than the crate says, and that has locks of files"
+)]
 mod alive;
 mod settle;

@@ -68,19 +68,23 @@ fn faults(name: &str, row: &Row, family: &Family) -> Vec<String> {
     faults
 }
 
+async fn use_all(book: &Book) {
+    // All buses are one here, and the others bury too.
+    inside::letters(book).await;
+    kept::outboxes(book).await;
+    kept::durable(book).await;
+    kept::tasks(book).await;
+    outside::workers(book).await;
+    outside::routes(book).await;
+    inside::rounds(book).await;
+    inside::services(book).await;
+}
+
 #[convoke::test(allow_failures)]
 async fn the_table_has_what_is_measured_and_nothing_else() {
     let book = Book::default();
     let _recorder = metrics::set_default_local_recorder(&book);
-    // All buses are one here, and the others bury too.
-    inside::letters(&book).await;
-    kept::outboxes(&book).await;
-    kept::durable(&book).await;
-    kept::tasks(&book).await;
-    outside::workers(&book).await;
-    outside::routes(&book).await;
-    inside::rounds(&book).await;
-    inside::services(&book).await;
+    use_all(&book).await;
     let (table, seen) = (rows(), book.families());
     let mut all = Vec::new();
     all.extend(seen.keys().filter(|name| !table.contains_key(*name)).map(|name| format!("{name} is not in the table")));
@@ -100,12 +104,7 @@ async fn the_table_has_what_is_measured_and_nothing_else() {
 async fn names_are_as_prometheus_has_them_and_each_is_described() {
     let book = Book::default();
     let _recorder = metrics::set_default_local_recorder(&book);
-    kept::durable(&book).await;
-    kept::tasks(&book).await;
-    outside::workers(&book).await;
-    outside::routes(&book).await;
-    inside::rounds(&book).await;
-    inside::services(&book).await;
+    use_all(&book).await;
     for (name, family) in book.families() {
         assert_eq!(name.ends_with("_total"), family.kind == "counter", "{name}");
         assert_eq!(name.ends_with("_seconds"), family.unit == Some(metrics::Unit::Seconds), "{name}");
